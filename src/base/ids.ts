@@ -1,0 +1,42 @@
+import { randomUUIDv7 } from 'node:crypto'
+import { Type } from 'typebox'
+
+declare const brand: unique symbol
+type Branded<Name extends string> = string & { readonly [brand]: Name }
+
+export type EntryId = Branded<'entry'>
+export type PersonId = Branded<'person'>
+export type DockId = Branded<'dock'>
+export type UploadId = Branded<'upload'>
+export type RecordingId = Branded<'recording'>
+export type JobId = Branded<'job'>
+export type DownloadId = Branded<'download'>
+/** A camera's serial as the maker printed it. */
+export type CameraSerial = Branded<'camera'>
+/** An officer's collar number. */
+export type Collar = Branded<'collar'>
+/** Lower-case hex SHA-256. */
+export type Sha256 = Branded<'sha256'>
+
+/** A new UUIDv7. Its leading 48 bits are the present millisecond, so ids sort by birth. */
+export const newId = <Id extends Branded<string>>(): Id => randomUUIDv7() as Id
+
+const uuid = {
+  type: 'string',
+  format: 'uuid',
+  pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$',
+} as const
+
+export const IdOf = {
+  entry: Type.Unsafe<EntryId>(uuid),
+  person: Type.Unsafe<PersonId>(uuid),
+  dock: Type.Unsafe<DockId>(uuid),
+  upload: Type.Unsafe<UploadId>(uuid),
+  recording: Type.Unsafe<RecordingId>(uuid),
+  job: Type.Unsafe<JobId>(uuid),
+}
+
+const noControls = '^[^\\u0000-\\u001f\\u007f]*$'
+export const Serial = Type.Unsafe<CameraSerial>({ type: 'string', minLength: 1, maxLength: 64, pattern: noControls })
+export const CollarNumber = Type.Unsafe<Collar>({ type: 'string', minLength: 1, maxLength: 32, pattern: noControls })
+export const Digest = Type.Unsafe<Sha256>({ type: 'string', pattern: '^[0-9a-f]{64}$' })

@@ -1,0 +1,292 @@
+import { sql } from 'kysely'
+import type { CameraSerial, DockId, PersonId, RecordingId, Sha256, UploadId } from '../base/ids.ts'
+import type { Db, Tx } from '../engines/postgres.ts'
+import type { RecordingFacts, RecordingRow, Track, UploadRow } from '../engines/tables.ts'
+
+export const recordingById = async (db: Db | Tx, id: RecordingId): Promise<RecordingRow | undefined> =>
+  await db.selectFrom('recordings').selectAll().where('id', '=', id).executeTakeFirst()
+
+export const recordingForUpdate = async (tx: Tx, id: RecordingId): Promise<RecordingRow | undefined> =>
+  await tx.selectFrom('recordings').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
+
+/** Verifications of one file, in any process, happen one after the other. Held until the transaction ends. */
+export const lockFile = async (tx: Tx, camera: CameraSerial, size: number, sha256: Sha256): Promise<void> => {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`file ${camera} ${size} ${sha256}`}, 0))`.execute(tx)
+}
+
+/** The recording that is this file, if one is in custody. */
+export const inCustody = async (
+  tx: Tx,
+  camera: CameraSerial,
+  size: number,
+  sha256: Sha256,
+  not: RecordingId,
+): Promise<RecordingRow | undefined> =>
+  await tx
+    .selectFrom('recordings')
+    .selectAll()
+    .where('camera', '=', camera)
+    .where('size', '=', size)
+    .where('sha256', '=', sha256)
+    .where('status', 'in', ['verified', 'active', 'due', 'grace', 'erased'])
+    .where('duplicateOf', 'is', null)
+    .where('id', '!=', not)
+    .executeTakeFirst()
+
+/** Quarantined recordings that read back as exactly this file, under another declaration. */
+export const disputedTwins = async (
+  tx: Tx,
+  camera: CameraSerial,
+  size: number,
+  sha256: Sha256,
+  not: RecordingId,
+): Promise<RecordingRow[]> =>
+  await tx
+    .selectFrom('recordings')
+    .selectAll()
+    .where('camera', '=', camera)
+    .where('size', '=', size)
+    .where('sha256', '=', sha256)
+    .where('status', '=', 'quarantined')
+    .where('quarantinedBecause', '=', 'digest-mismatch')
+    .where('duplicateOf', 'is', null)
+    .where('id', '!=', not)
+    .forUpdate()
+    .execute()
+
+export const noteObject = async (tx: Tx, id: RecordingId, objectVersion: string): Promise<void> => {
+  await tx.updateTable('recordings').set({ objectVersion }).where('id', '=', id).execute()
+}
+
+export const markVerified = async (tx: Tx, id: RecordingId, sha256: Sha256): Promise<void> => {
+  await tx
+    .updateTable('recordings')
+    .set({ status: 'verified', sha256, quarantinedBecause: null })
+    .where('id', '=', id)
+    .execute()
+}
+
+export const markDuplicate = async (tx: Tx, id: RecordingId, first: RecordingId, sha256: Sha256): Promise<void> => {
+  await tx.updateTable('recordings').set({ duplicateOf: first, sha256 }).where('id', '=', id).execute()
+}
+
+export const markQuarantined = async (
+  tx: Tx,
+  id: RecordingId,
+  because: 'digest-mismatch' | 'parts-mismatch' | 'discarded',
+  sha256: Sha256 | null,
+): Promise<void> => {
+  await tx
+    .updateTable('recordings')
+    .set({ status: 'quarantined', quarantinedBecause: because, sha256 })
+    .where('id', '=', id)
+    .execute()
+}
+
+export const markAccepted = async (tx: Tx, recording: RecordingRow): Promise<void> => {
+  await tx
+    .updateTable('recordings')
+    .set({ status: 'received', flags: [...recording.flags, 'digest_disputed'] })
+    .where('id', '=', recording.id)
+    .execute()
+}
+
+export type Examined = {
+  duration: number | null
+  tracks: Track[]
+  facts: RecordingFacts
+  mediaType: string | null
+  flags: string[]
+}
+
+export const markActive = async (tx: Tx, id: RecordingId, found: Examined): Promise<void> => {
+  await tx
+    .updateTable('recordings')
+    .set({
+      status: 'active',
+      duration: found.duration,
+      mediaType: found.mediaType,
+      flags: found.flags,
+      tracks: JSON.stringify(found.tracks),
+      facts: JSON.stringify(found.facts),
+    })
+    .where('id', '=', id)
+    .execute()
+}
+
+export const insertReceipt = async (
+  tx: Tx,
+  upload: UploadId,
+  recording: RecordingId,
+  jws: string,
+  signedAt: Date,
+): Promise<void> => {
+  await tx.insertInto('receipts').values({ upload, recording, jws, signedAt }).execute()
+}
+
+export const receiptOfUpload = async (db: Db | Tx, upload: UploadId): Promise<string | undefined> =>
+  (await db.selectFrom('receipts').select('jws').where('upload', '=', upload).executeTakeFirst())?.jws
+
+/** The receipt that the recording's own upload was given. */
+export const receiptOfRecording = async (db: Db, recording: RecordingId): Promise<string | undefined> =>
+  (
+    await db
+      .selectFrom('receipts')
+      .innerJoin('recordings', 'recordings.upload', 'receipts.upload')
+      .select('receipts.jws')
+      .where('recordings.id', '=', recording)
+      .executeTakeFirst()
+  )?.jws
+
+/** Whether any file of the camera, held or announced, bears the number; and whether any bears a lower one. */
+export const numbersAround = async (
+  db: Db | Tx,
+  camera: CameraSerial,
+  number: number,
+): Promise<{ before: boolean; lower: boolean }> => {
+  const { rows } = await sql<{ before: boolean; lower: boolean }>`
+    select coalesce(bool_or(number = ${number - 1}), false) as before, coalesce(bool_or(number < ${number}), false) as lower
+    from (
+      (select number from recordings where camera = ${camera} and number < ${number} order by number desc limit 1)
+      union all (select number from announcements where camera = ${camera} and number < ${number} order by number desc limit 1)
+    ) as known`.execute(db)
+  return rows[0] ?? { before: false, lower: false }
+}
+
+/** The file after this one is no longer behind a gap. */
+export const closeGapBefore = async (tx: Tx, camera: CameraSerial, number: number): Promise<void> => {
+  await tx
+    .updateTable('recordings')
+    .set({ flags: sql<string[]>`array_remove(flags, 'sequence_gap')` })
+    .where('camera', '=', camera)
+    .where('number', '=', number)
+    .where(sql<boolean>`'sequence_gap' = any(flags)`)
+    .execute()
+}
+
+type FileKey = { size: number; sha256: Sha256 }
+export type KnownUpload = Pick<UploadRow, 'id' | 'dock' | 'state' | 'size' | 'sha256' | 'kept' | 'recording'>
+export type KnownRecording = Pick<
+  RecordingRow,
+  'id' | 'size' | 'sha256' | 'status' | 'quarantinedBecause' | 'duplicateOf'
+> & { declared: Sha256 | null }
+
+/** All that is known of the files a camera announces, by the digest it declares. */
+export const knownFiles = async (
+  db: Db | Tx,
+  camera: CameraSerial,
+  files: FileKey[],
+): Promise<{ uploads: KnownUpload[]; recordings: KnownRecording[] }> => {
+  const digests = [...new Set(files.map((file) => file.sha256))]
+  if (digests.length === 0) return { uploads: [], recordings: [] }
+  const uploads = await db
+    .selectFrom('uploads')
+    .select(['id', 'dock', 'state', 'size', 'sha256', 'kept', 'recording'])
+    .where('camera', '=', camera)
+    .where('sha256', 'in', digests)
+    .orderBy('id', 'desc')
+    .execute()
+  const recordings = await db
+    .selectFrom('recordings')
+    .innerJoin('uploads', 'uploads.id', 'recordings.upload')
+    .select([
+      'recordings.id',
+      'recordings.size',
+      'recordings.sha256',
+      'recordings.status',
+      'recordings.quarantinedBecause',
+      'recordings.duplicateOf',
+      'uploads.sha256 as declared',
+    ])
+    .where('recordings.camera', '=', camera)
+    .where((eb) => eb.or([eb('recordings.sha256', 'in', digests), eb('uploads.sha256', 'in', digests)]))
+    .execute()
+  return { uploads, recordings }
+}
+
+type Announced = {
+  name: string
+  size: number
+  sha256: Sha256
+  recordedAt: Date
+  number: number | null
+  sequence: string | null
+}
+
+export const announce = async (
+  tx: Tx,
+  camera: CameraSerial,
+  dock: DockId,
+  clockOffset: number | null,
+  at: Date,
+  files: Announced[],
+): Promise<void> => {
+  if (files.length === 0) return
+  await tx
+    .insertInto('announcements')
+    .values(files.map((file) => ({ camera, dock, clockOffset, firstAt: at, lastAt: at, ...file })))
+    .onConflict((oc) =>
+      oc.columns(['camera', 'size', 'sha256']).doUpdateSet((eb) => ({
+        dock: eb.ref('excluded.dock'),
+        lastAt: at,
+        name: eb.ref('excluded.name'),
+        clockOffset: eb.fn.coalesce('excluded.clockOffset', 'announcements.clockOffset'),
+      })),
+    )
+    .execute()
+}
+
+/** Announced files of a camera that are not in custody, oldest announcement first. */
+export const shortfallPage = async (
+  db: Db,
+  camera: CameraSerial,
+  after: { at: Date; sha256: string } | undefined,
+  limit: number,
+) =>
+  await db
+    .selectFrom('announcements as a')
+    .selectAll('a')
+    .where('a.camera', '=', camera)
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom('recordings as r')
+            .innerJoin('uploads as u', 'u.id', 'r.upload')
+            .select('r.id')
+            .whereRef('r.camera', '=', 'a.camera')
+            .whereRef('r.size', '=', 'a.size')
+            .where((eb) => eb.or([eb('r.sha256', '=', eb.ref('a.sha256')), eb('u.sha256', '=', eb.ref('a.sha256'))]))
+            .where('r.duplicateOf', 'is', null)
+            .where('r.status', 'in', ['verified', 'active', 'due', 'grace', 'erased']),
+        ),
+      ),
+    )
+    .$if(after !== undefined, (query) =>
+      query.where(sql<boolean>`(a.first_at, a.sha256) > (${after?.at}, ${after?.sha256})`),
+    )
+    .orderBy('a.firstAt')
+    .orderBy('a.sha256')
+    .limit(limit)
+    .execute()
+
+export const discardOf = async (tx: Tx, recording: RecordingId) =>
+  await tx.selectFrom('discards').selectAll().where('recording', '=', recording).forUpdate().executeTakeFirst()
+
+export const insertDiscard = async (
+  tx: Tx,
+  recording: RecordingId,
+  askedBy: PersonId,
+  reason: string,
+  askedAt: Date,
+): Promise<void> => {
+  await tx.insertInto('discards').values({ recording, askedBy, reason, askedAt, approvedBy: null }).execute()
+}
+
+export const approveDiscard = async (
+  tx: Tx,
+  recording: RecordingId,
+  approvedBy: PersonId,
+  approvedAt: Date,
+): Promise<void> => {
+  await tx.updateTable('discards').set({ approvedBy, approvedAt }).where('recording', '=', recording).execute()
+}

@@ -1,0 +1,30 @@
+import { CompactSign } from 'jose'
+import { canonical } from '../base/canonical.ts'
+import type { CameraSerial, EntryId, RecordingId, Sha256, UploadId } from '../base/ids.ts'
+import type { ReceiptKey } from '../engines/receipt-key.ts'
+
+/** What a receipt states (design, section 8): this original was read back, whole, and is in custody. */
+export type ReceiptClaims = {
+  iss: string
+  /** Seconds since 1970. */
+  iat: number
+  uploadId: UploadId
+  recordingId: RecordingId
+  camera: CameraSerial
+  filename: string
+  size: number
+  sha256: Sha256
+  /** RFC 3339. */
+  readBackAt: string
+  entryId: EntryId
+  /** The leaf data of that entry, in hex. */
+  leaf: string
+}
+
+export const receiptType = 'exhibit-receipt+jwt'
+
+/** A compact JWS, EdDSA over Ed25519. */
+export const signReceipt = async (claims: ReceiptClaims, key: ReceiptKey): Promise<string> =>
+  await new CompactSign(Buffer.from(canonical(claims)))
+    .setProtectedHeader({ alg: 'EdDSA', typ: receiptType, kid: key.kid })
+    .sign(key.privateKey)

@@ -1,0 +1,234 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import { cursorProblem, decodeCursor, encodeCursor } from '../base/cursor.ts'
+import { IdOf, Serial } from '../base/ids.ts'
+import { problems } from '../base/problem-schema.ts'
+import { dockOf, isDock } from '../docks/caller.ts'
+import type { Engines } from '../engines/engines.ts'
+import { personOf } from '../people/caller.ts'
+import { checkReason, Reason } from '../people/reasons.ts'
+import { acceptRecording, approveDiscardOf, askDiscard } from './disputes.ts'
+import { type FileState, refuseRepeats, takeManifest } from './manifest.ts'
+import { shortfallPage } from './queries.ts'
+import { type Asker, type ReceiptAnswer, receiptRetryAfter, recordingReceipt, uploadReceipt } from './receipts.ts'
+import { Manifest, ManifestState, Page, RecordingRef, Shortfall } from './schemas.ts'
+
+const reasonBody = Type.Object({ reason: Reason }, { additionalProperties: false })
+const recordingParams = Type.Object({ id: IdOf.recording })
+const Receipt = Type.String({
+  description: 'Compact JWS, EdDSA, typ exhibit-receipt+jwt',
+  examples: ['eyJhbGciOiJFZERTQSIs...'],
+})
+const receiptResponses = {
+  200: { description: 'The receipt', content: { 'application/jose': { schema: Receipt } } },
+  202: Type.Object(
+    { state: Type.Literal('owed') },
+    { description: 'Verification is owed: ask again after Retry-After' },
+  ),
+  ...problems('quarantined', 'upload-incomplete', 'not-found', 'gone'),
+}
+
+const asker = (request: FastifyRequest): Asker =>
+  isDock(request) ? { kind: 'dock', dock: dockOf(request) } : { kind: 'person', person: personOf(request) }
+
+const sendReceipt = async (reply: FastifyReply, answer: ReceiptAnswer): Promise<FastifyReply> =>
+  'jws' in answer
+    ? await reply.code(200).type('application/jose').send(answer.jws)
+    : await reply.code(202).header('retry-after', receiptRetryAfter).send({ state: 'owed' })
+
+/** Manifests and what is owed, receipts, and the way out of quarantine. */
+export const custodyRoutes =
+  (engines: Engines): FastifyPluginAsyncTypebox =>
+  async (app) => {
+    const base = `${engines.config.PUBLIC_URL}/api/v1`
+
+    const addresses = (state: FileState) => {
+      switch (state.state) {
+        case 'owed':
+          return {}
+        case 'uploading':
+          return { uploadUrl: `${base}/uploads/${state.upload}` }
+        case 'verifying':
+          return { receiptUrl: `${base}/uploads/${state.upload}/receipt` }
+        case 'held':
+          return { recordingId: state.recording, receiptUrl: `${base}/recordings/${state.recording}/receipt` }
+        case 'quarantined':
+        case 'erased':
+          return { recordingId: state.recording }
+      }
+    }
+
+    app.post(
+      '/docks/manifests',
+      {
+        config: { may: 'manifest.announce' },
+        bodyLimit: 8 * 1024 * 1024,
+        schema: {
+          summary: 'Announce every file a camera holds, and learn what is owed',
+          tags: ['docks'],
+          body: Manifest,
+          response: { 200: ManifestState, ...problems('bad-request', 'camera-unknown') },
+        },
+      },
+      async (request) => {
+        const { clock, storageFree, files, camera } = request.body
+        refuseRepeats(files)
+        const states = await takeManifest(engines, dockOf(request), {
+          camera,
+          ...(clock === undefined ? {} : { clock: { camera: new Date(clock.camera), dock: new Date(clock.dock) } }),
+          ...(storageFree === undefined ? {} : { storageFree }),
+          files: files.map((file) => ({
+            name: file.name,
+            size: file.size,
+            sha256: file.sha256,
+            recordedAt: new Date(file.recordedAt),
+            number: file.number ?? null,
+            sequence: file.sequence ?? null,
+          })),
+        })
+        return {
+          items: states.flatMap((state, at) => {
+            const file = files[at]
+            return file === undefined
+              ? []
+              : [{ name: file.name, sha256: file.sha256, state: state.state, ...addresses(state) }]
+          }),
+        }
+      },
+    )
+
+    app.get(
+      '/cameras/:serial/shortfall',
+      {
+        config: { may: 'camera.shortfall' },
+        schema: {
+          summary: 'What a camera announced and never arrived',
+          tags: ['docks'],
+          params: Type.Object({ serial: Serial }),
+          querystring: Type.Object(Page, { additionalProperties: false }),
+          response: { 200: Shortfall, ...problems('bad-request') },
+        },
+      },
+      async (request) => {
+        const { limit, cursor } = request.query
+        const [at, sha256] = cursor === undefined ? [] : decodeCursor(cursor)
+        const after = at === undefined || sha256 === undefined ? undefined : { at: new Date(at), sha256 }
+        if (after !== undefined && Number.isNaN(after.at.getTime())) throw cursorProblem()
+        const rows = await shortfallPage(engines.db, request.params.serial, after, limit)
+        const last = rows.at(-1)
+        return {
+          items: rows.map((row) => ({
+            name: row.name,
+            size: row.size,
+            sha256: row.sha256,
+            recordedAt: row.recordedAt.toISOString(),
+            ...(row.number === null ? {} : { number: row.number }),
+            ...(row.sequence === null ? {} : { sequence: row.sequence }),
+            dock: row.dock,
+            firstAnnouncedAt: row.firstAt.toISOString(),
+            lastAnnouncedAt: row.lastAt.toISOString(),
+          })),
+          nextCursor:
+            last === undefined || rows.length < limit ? null : encodeCursor([last.firstAt.toISOString(), last.sha256]),
+        }
+      },
+    )
+
+    app.get(
+      '/uploads/:id/receipt',
+      {
+        config: { may: 'receipt.read' },
+        schema: {
+          summary: 'The custody receipt of an upload',
+          tags: ['docks'],
+          params: Type.Object({ id: IdOf.upload }),
+          response: receiptResponses,
+        },
+      },
+      async (request, reply) =>
+        await sendReceipt(reply, await uploadReceipt(engines, asker(request), request.params.id)),
+    )
+
+    app.get(
+      '/recordings/:id/receipt',
+      {
+        config: { may: 'receipt.read' },
+        schema: {
+          summary: 'The custody receipt of a recording',
+          tags: ['docks'],
+          params: recordingParams,
+          response: receiptResponses,
+        },
+      },
+      async (request, reply) =>
+        await sendReceipt(reply, await recordingReceipt(engines, asker(request), request.params.id)),
+    )
+
+    app.post(
+      '/recordings/:id/acceptance',
+      {
+        config: { may: 'recording.accept' },
+        schema: {
+          summary: 'Accept a quarantined recording under the digest that was read',
+          tags: ['supervisors'],
+          params: recordingParams,
+          body: reasonBody,
+          response: { 202: RecordingRef, ...problems('not-found', 'conflict', 'bad-request') },
+        },
+      },
+      async (request, reply) => {
+        const person = personOf(request)
+        await acceptRecording(
+          engines,
+          person,
+          request.params.id,
+          checkReason(engines.config, person, request.body.reason),
+        )
+        return await reply.code(202).send({ id: request.params.id })
+      },
+    )
+
+    app.post(
+      '/recordings/:id/discard',
+      {
+        config: { may: 'recording.discard' },
+        schema: {
+          summary: 'Ask that a quarantined recording be discarded',
+          tags: ['supervisors'],
+          params: recordingParams,
+          body: reasonBody,
+          response: { 202: RecordingRef, ...problems('not-found', 'conflict', 'bad-request') },
+        },
+      },
+      async (request, reply) => {
+        const person = personOf(request)
+        await askDiscard(engines, person, request.params.id, checkReason(engines.config, person, request.body.reason))
+        return await reply.code(202).send({ id: request.params.id })
+      },
+    )
+
+    app.post(
+      '/recordings/:id/discard/approval',
+      {
+        config: { may: 'recording.approve-discard' },
+        schema: {
+          summary: 'Approve, as a second person, that a quarantined recording be discarded',
+          tags: ['supervisors'],
+          params: recordingParams,
+          body: reasonBody,
+          response: { 202: RecordingRef, ...problems('not-found', 'conflict', 'same-person', 'bad-request') },
+        },
+      },
+      async (request, reply) => {
+        const person = personOf(request)
+        await approveDiscardOf(
+          engines,
+          person,
+          request.params.id,
+          checkReason(engines.config, person, request.body.reason),
+        )
+        return await reply.code(202).send({ id: request.params.id })
+      },
+    )
+  }

@@ -1,0 +1,256 @@
+import type { RecordingId, Sha256 } from '../base/ids.ts'
+import type { Engines } from '../engines/engines.ts'
+import { inTransaction, type Tx } from '../engines/postgres.ts'
+import type { RecordingRow, UploadRow } from '../engines/tables.ts'
+import type { Outcome, Run } from '../jobs/catalogue.ts'
+import { owe } from '../jobs/outbox.ts'
+import type { Actor } from '../ledger/entry.ts'
+import { record, recordSealed } from '../ledger/record.ts'
+import { endUpload } from '../uploads/actions.ts'
+import { type Completed, clearStaging, completeObject } from '../uploads/completion.ts'
+import { openUploadsOfFile, setState, uploadById } from '../uploads/queries.ts'
+import { examineRecording } from './examine.ts'
+import {
+  disputedTwins,
+  inCustody,
+  insertReceipt,
+  lockFile,
+  markDuplicate,
+  markQuarantined,
+  markVerified,
+  noteObject,
+  recordingById,
+  recordingForUpdate,
+} from './queries.ts'
+import { damagedPart, type ReadBack, readBack } from './read-back.ts'
+import { signReceipt } from './receipt.ts'
+import { expectedDigest, judge } from './verdict.ts'
+
+const scratchReserve = 256 * 1024 * 1024
+
+type Job = Pick<Run, 'jobId' | 'cause' | 'signal' | 'progress' | 'fence'>
+
+/**
+ * Takes a recording whose bytes are all stored into custody: completes the object, reads it back once, compares, signs
+ * the receipt or quarantines, and examines it. Every step may be repeated; a recording already verified is only examined.
+ */
+export const takeIntoCustody = async (engines: Engines, id: RecordingId, run: Job): Promise<Outcome> => {
+  const recording = await recordingById(engines.db, id)
+  if (recording === undefined || recording.duplicateOf !== null)
+    return { outcome: 'skipped', because: 'there is no such recording' }
+  const upload = await uploadById(engines.db, recording.upload)
+  if (upload === undefined) throw new Error('a recording without its upload')
+  if (recording.status !== 'received' && recording.status !== 'verified')
+    return { outcome: 'skipped', because: `the recording is ${recording.status}` }
+  await using folder = await engines.scratch(id)
+  // A full scratch disk must not hold up a receipt: the examination waits, not the custody.
+  const copyTo = (await engines.scratch.free()) > recording.size + scratchReserve ? folder.path('original') : undefined
+  let copied = false
+  if (recording.status === 'received') {
+    const { outcome, wroteCopy } = await verify(engines, recording, upload, run, copyTo)
+    if (outcome !== 'verified') return { outcome: 'done', said: outcome }
+    copied = wroteCopy
+  }
+  await clearStaging(engines, upload.id)
+  if (copyTo === undefined)
+    throw new Error(
+      'There is no room in the scratch folder to examine this recording. The receipt is signed; free space and try the job again.',
+    )
+  await examineRecording(engines, id, copyTo, copied, run)
+  return { outcome: 'done', said: 'verified and examined' }
+}
+
+type Verified = { outcome: 'verified' | 'duplicate' | 'quarantined'; wroteCopy: boolean }
+
+const verify = async (
+  engines: Engines,
+  recording: RecordingRow,
+  upload: UploadRow,
+  run: Job,
+  copyTo: string | undefined,
+): Promise<Verified> => {
+  const object = await completeObject(engines, upload.id)
+  if (object !== null) {
+    await inTransaction(engines.db, async (tx) => {
+      await run.fence(tx)
+      await noteObject(tx, recording.id, object.version)
+    })
+  }
+  const read =
+    object === null
+      ? null
+      : await readBack(engines.store, {
+          recording: recording.id,
+          version: object.version,
+          size: recording.size,
+          signal: run.signal,
+          progress: (fraction) => run.progress(fraction * 0.9),
+          ...(copyTo === undefined ? {} : { copyTo }),
+        })
+  if (object === null || read === null) {
+    await quarantine(engines, recording, upload, run, 'parts-mismatch', null)
+    return { outcome: 'quarantined', wroteCopy: false }
+  }
+  const expected = expectedDigest(recording, upload)
+  const verdict = judge(read, {
+    size: recording.size,
+    sha256: expected,
+    partsIntact: await partsIntact(engines, recording, object, read, expected, run),
+  })
+  if (!verdict.matches) {
+    await quarantine(engines, recording, upload, run, verdict.because, read.sha256)
+    return { outcome: 'quarantined', wroteCopy: false }
+  }
+  return { outcome: await receive(engines, recording, upload, run, read.sha256), wroteCopy: copyTo !== undefined }
+}
+
+/** Where the whole digest is the declared one, every part is as it came. Otherwise each part is read against its own digest. */
+const partsIntact = async (
+  engines: Engines,
+  recording: RecordingRow,
+  object: Completed,
+  read: ReadBack,
+  expected: Sha256 | null,
+  run: Job,
+): Promise<boolean> => {
+  if (read.sha256 === expected || recording.size === 0) return true
+  const wanted = { recording: recording.id, version: object.version, size: read.size, signal: run.signal }
+  return (await damagedPart(engines.store, wanted, object.parts)) === null
+}
+
+const service = (run: Job): Actor => ({
+  kind: 'service',
+  id: 'take-into-custody',
+  job: run.jobId,
+  ...(run.cause === null ? {} : { cause: run.cause }),
+})
+
+const quarantine = async (
+  engines: Engines,
+  recording: RecordingRow,
+  upload: UploadRow,
+  run: Job,
+  because: 'digest-mismatch' | 'parts-mismatch',
+  read: Sha256 | null,
+): Promise<void> => {
+  await inTransaction(engines.db, async (tx) => {
+    await run.fence(tx)
+    await markQuarantined(tx, recording.id, because, read)
+    await setState(tx, upload.id, 'quarantined')
+    const detail = {
+      because,
+      upload: upload.id,
+      ...(upload.sha256 === null ? {} : { declared: upload.sha256 }),
+      ...(read === null ? {} : { read }),
+    }
+    await record(tx, engines.clock, {
+      operation: 'collection',
+      action: 'recording.quarantined',
+      subject: { type: 'recording', id: recording.id },
+      outcome: 'failed',
+      actor: service(run),
+      detail,
+    })
+  })
+  engines.log.warn({ recording: recording.id, because }, 'a recording was quarantined')
+}
+
+/** The match: the one transaction that signs. The first verified of a file wins; a later one's receipt names the first. */
+const receive = async (
+  engines: Engines,
+  recording: RecordingRow,
+  upload: UploadRow,
+  run: Job,
+  sha256: Sha256,
+): Promise<'verified' | 'duplicate'> =>
+  await inTransaction(engines.db, async (tx) => {
+    await run.fence(tx)
+    await lockFile(tx, recording.camera, recording.size, sha256)
+    const now = await recordingForUpdate(tx, recording.id)
+    if (now?.status !== 'received') throw new Error('the recording changed while it was read back')
+    const first = await inCustody(tx, recording.camera, recording.size, sha256, recording.id)
+    if (first !== undefined) {
+      await settleDuplicate(tx, engines, recording, upload, run, first.id, sha256)
+      return 'duplicate'
+    }
+    await markVerified(tx, recording.id, sha256)
+    await setState(tx, upload.id, 'verified')
+    await giveReceipt(tx, engines, upload, recording.id, run, sha256, 'recording.verified')
+    for (const twin of await disputedTwins(tx, recording.camera, recording.size, sha256, recording.id)) {
+      const twinUpload = await uploadById(tx, twin.upload)
+      if (twinUpload !== undefined) await settleDuplicate(tx, engines, twin, twinUpload, run, recording.id, sha256)
+    }
+    await endOtherUploads(tx, engines, recording, upload, run, sha256)
+    return 'verified'
+  })
+
+const settleDuplicate = async (
+  tx: Tx,
+  engines: Engines,
+  recording: RecordingRow,
+  upload: UploadRow,
+  run: Job,
+  first: RecordingId,
+  sha256: Sha256,
+): Promise<void> => {
+  await markDuplicate(tx, recording.id, first, sha256)
+  await setState(tx, upload.id, 'verified')
+  const cause = await giveReceipt(tx, engines, upload, first, run, sha256, 'recording.duplicate', {
+    dropped: recording.id,
+  })
+  await owe(tx, engines.clock, 'clear-recording', { recordingId: recording.id }, { cause })
+}
+
+const giveReceipt = async (
+  tx: Tx,
+  engines: Engines,
+  upload: UploadRow,
+  recording: RecordingId,
+  run: Job,
+  sha256: Sha256,
+  action: string,
+  more: Record<string, string> = {},
+) => {
+  const { clock, config, receiptKey } = engines
+  const at = clock.now()
+  const entry = await recordSealed(tx, clock, {
+    operation: 'collection',
+    action,
+    subject: { type: 'recording', id: recording },
+    actor: service(run),
+    detail: { upload: upload.id, camera: upload.camera, size: upload.received, sha256, ...more },
+  })
+  // What was kept of an upload cut off for good is in custody, but it is not the file the camera holds: no receipt.
+  if (upload.kept) return entry.id
+  const jws = await signReceipt(
+    {
+      iss: config.RECEIPT_ISSUER,
+      iat: Math.floor(at.getTime() / 1000),
+      uploadId: upload.id,
+      recordingId: recording,
+      camera: upload.camera,
+      filename: upload.filename,
+      size: upload.received,
+      sha256,
+      readBackAt: at.toISOString(),
+      entryId: entry.id,
+      leaf: entry.leaf.toString('hex'),
+    },
+    receiptKey,
+  )
+  await insertReceipt(tx, upload.id, recording, jws, at)
+  return entry.id
+}
+
+const endOtherUploads = async (
+  tx: Tx,
+  engines: Engines,
+  recording: RecordingRow,
+  upload: UploadRow,
+  run: Job,
+  sha256: Sha256,
+): Promise<void> => {
+  if (upload.kept) return
+  const others = await openUploadsOfFile(tx, recording.camera, recording.size, sha256)
+  for (const other of others) await endUpload(tx, engines, other, service(run), 'upload.superseded')
+}

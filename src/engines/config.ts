@@ -1,0 +1,108 @@
+import { Type } from 'typebox'
+import { Value } from 'typebox/value'
+
+const text = (description: string, preset?: string) =>
+  Type.String({ minLength: 1, description, ...(preset === undefined ? {} : { default: preset }) })
+const whole = (description: string, preset: number, minimum = 0) =>
+  Type.Integer({ description, default: preset, minimum })
+
+/** Every environment variable the api and the worker read. `.env.example` is held against this by a test. */
+export const Environment = Type.Object({
+  HTTP_HOST: text('Address the api listens on', '127.0.0.1'),
+  HTTP_PORT: whole('Port of the api', 8080),
+  METRICS_PORT: whole('Port of the Prometheus metrics, api and worker; 0 turns them off', 0),
+  PUBLIC_URL: text('The address at which clients reach the api, without a path', 'http://127.0.0.1:8080'),
+  LOG_LEVEL: text('trace, debug, info, warn or error', 'info'),
+  STOP_SECONDS: whole('How long a stopping process lets work in flight finish', 20, 1),
+
+  DATABASE_URL: text('Postgres 18 as the application role exhibit_app'),
+  DATABASE_OWNER_URL: Type.Optional(text('Postgres 18 as the role exhibit_owner: only `exhibit migrate` reads it')),
+  DATABASE_CONNECTIONS: whole('Connections of one process', 20, 2),
+
+  REDIS_URL: text('Redis 7 or Valkey, with persistence on and maxmemory-policy noeviction'),
+  REDIS_PREFIX: text('Begins every Redis key', 'exhibit'),
+
+  S3_ENDPOINT: text('The S3 server'),
+  S3_REGION: text('Its region', 'us-east-1'),
+  S3_ACCESS_KEY: text('The access key of the application'),
+  S3_SECRET_KEY: text('The secret key of the application'),
+  S3_ORIGINALS: text('Bucket of the originals: versions and Object Lock on', 'exhibit-originals'),
+  S3_STAGING: text('Bucket of tails of uploads', 'exhibit-staging'),
+  S3_DERIVED: text('Bucket of what is derived', 'exhibit-derived'),
+  S3_LEDGER: text('Bucket of the log', 'exhibit-ledger'),
+  S3_KEY_PREFIX: Type.String({ default: '', description: 'Begins every object key; empty, or ends with a slash' }),
+  S3_TIMEOUT_SECONDS: whole('How long one request to the store may stand still', 20, 1),
+
+  OIDC_ISSUER: text('Issuer of the tokens of people'),
+  OIDC_AUDIENCE: text('Audience their tokens must name', 'exhibit'),
+  OIDC_ROLES_CLAIM: text('Claim that lists the roles', 'roles'),
+  OIDC_COLLAR_CLAIM: text('Claim that carries the collar number', 'collar_number'),
+
+  RECEIPT_KEY_FILE: text('Private Ed25519 JWK that signs receipts, mode 600'),
+  RECEIPT_ISSUER: text('`iss` of the receipts: the name of this installation', 'exhibit'),
+
+  INGEST_BUDGET_MIB: whole('Memory that all uploads of one api process share', 256, 32),
+  UPLOAD_MAX_BYTES: whole('Largest file', 68_719_476_736, 1),
+  UPLOAD_PART_MIB: whole('Smallest part size; it grows so that 1,000 parts hold the file', 16, 5),
+  UPLOAD_OPEN_PER_DOCK: whole('Uploads a dock may have open at once', 64, 1),
+  UPLOAD_METADATA_BYTES: whole('Longest Upload-Metadata', 8192, 256),
+  UPLOAD_EXPIRES_HOURS: whole('An upload that stands still this long goes onto the work list', 168, 1),
+  UPLOAD_PARTS_KEPT_HOURS: whole('After that, how long what arrived is still kept', 720, 1),
+  UPLOAD_IDLE_SECONDS: whole('An upload request that sends nothing for this long is ended', 30, 1),
+  UPLOAD_SLOWEST_BYTES: whole('A request slower than this many bytes a second over a minute is ended', 1024, 0),
+  RATE_DOCK: whole('Requests a second of one dock', 50, 1),
+  RATE_PERSON: whole('Requests a second of one person', 20, 1),
+  UNKNOWN_CAMERAS: Type.Union([Type.Literal('accept'), Type.Literal('refuse')], {
+    default: 'accept',
+    description: 'Whether a serial nobody registered is accepted as an unconfirmed camera',
+  }),
+  REASON_CODES: Type.String({
+    default: '{}',
+    description: 'Codes a reason must begin with, by role, as JSON: {"investigator": ["case", "complaint"]}',
+  }),
+  CLOCK_DRIFT_SECONDS: whole('A camera clock further off than this is flagged', 60, 1),
+  DOWNLOAD_MINUTES: whole('How long the address of a download lives', 15, 1),
+
+  SCRATCH_DIR: text('Folder for working files', '/tmp/exhibit'),
+  WORKER_JOBS: whole('Jobs one worker process runs at once', 2, 1),
+  JOB_LEASE_SECONDS: whole('A job without a heartbeat for this long is given to another worker', 60, 5),
+  JOB_ATTEMPTS: whole('After this many failures a job waits for a person', 8, 1),
+})
+
+type Flat = Type.Static<typeof Environment>
+export type Config = Omit<Flat, 'REASON_CODES'> & { REASON_CODES: Record<string, string[]> }
+
+export class ConfigError extends Error {}
+
+const ReasonCodes = Type.Record(Type.String(), Type.Array(Type.String({ minLength: 1 })))
+
+/**
+ * The configuration, from variables such as `process.env`. Empty variables count as absent.
+ * Throws ConfigError naming each variable that is missing or wrong, never its value.
+ */
+export const readConfig = (env: Record<string, string | undefined>): Config => {
+  const given = Object.fromEntries(
+    Object.keys(Environment.properties).flatMap((name) => {
+      const value = env[name]
+      return value === undefined || value === '' ? [] : [[name, value]]
+    }),
+  )
+  const flat: unknown = Value.Convert(Environment, Value.Default(Environment, given))
+  if (!Value.Check(Environment, flat)) {
+    const wrong = new Set(
+      Value.Errors(Environment, flat).flatMap((error) =>
+        error.keyword === 'required' ? error.params.requiredProperties : [error.instancePath.slice(1)],
+      ),
+    )
+    throw new ConfigError(
+      `These environment variables are missing or wrong: ${[...wrong].join(', ')}. See .env.example for what each means.`,
+    )
+  }
+  let codes: unknown
+  try {
+    codes = JSON.parse(flat.REASON_CODES)
+  } catch {}
+  if (!Value.Check(ReasonCodes, codes))
+    throw new ConfigError('REASON_CODES is not JSON of the form {"role": ["code"]}.')
+  return { ...flat, REASON_CODES: codes }
+}

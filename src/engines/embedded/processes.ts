@@ -1,0 +1,200 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { cleanEnv, tethered } from './programs.ts'
+import { SetupError } from './setup-error.ts'
+
+/** Progress in plain words, one line a call. */
+export type Log = (line: string) => void
+
+/** A long-running program of one data folder. */
+export type Program = {
+  /** Absolute; holds `log/<name>.log` and `run/<name>.pid`. */
+  dataDir: string
+  /** Names its files, and itself in messages. */
+  name: string
+  command: string
+  args: readonly string[]
+  /** One of `args`, and one that only this program of this data folder carries: its process is known by it. */
+  marker: string
+  /** Words put before the command, for programs that replace themselves by it (`unshare …`). */
+  through?: readonly string[]
+  cwd: string
+  uid?: number | undefined
+  gid?: number | undefined
+  stopSignal: NodeJS.Signals
+  /** How long it may take after the stop signal before it is killed. */
+  stopSeconds: number
+  /** Let the kernel stop it when the process that started it ends, however that ends (Linux; else ignored). */
+  endWithParent?: boolean | undefined
+}
+
+export type Running = {
+  pid: number
+  /** It was found running from an earlier start. */
+  adopted: boolean
+  alive(): boolean
+  /** The end of what it wrote since this start, in one line. */
+  lastWords(): string
+  /** Ends it: by its stop signal, then by SIGKILL to its process group. Does nothing when it is gone. */
+  stop(): Promise<void>
+}
+
+const maxLogBytes = 16 * 1024 * 1024
+const pidFile = (dataDir: string, name: string) => join(dataDir, 'run', `${name}.pid`)
+const logFile = (program: Program) => join(program.dataDir, 'log', `${program.name}.log`)
+
+/** The command line of a living process, or nothing. A zombie has none. */
+const commandLine = (pid: number): string[] | undefined => {
+  try {
+    if (process.platform === 'linux') {
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+      return words.length > 1 ? words.slice(0, -1) : undefined
+    }
+    const line = execFileSync('ps', ['-o', 'command=', '-p', String(pid)], { encoding: 'utf8', stdio: 'pipe' }).trim()
+    return line === '' ? undefined : line.split(' ')
+  } catch {
+    return undefined
+  }
+}
+
+const isOurs = (pid: number, marker: string): boolean => {
+  const words = commandLine(pid)
+  if (words === undefined) return false
+  // Elsewhere than on Linux an argument with spaces comes in pieces.
+  return words.includes(marker) || (process.platform !== 'linux' && ` ${words.join(' ')} `.includes(` ${marker} `))
+}
+
+const send = (pid: number, signal: NodeJS.Signals, name: string): void => {
+  try {
+    process.kill(pid, signal)
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ESRCH') return
+    throw new SetupError(
+      `The ${name} of this data folder (process ${Math.abs(pid)}) belongs to another user: end it first.`,
+    )
+  }
+}
+
+const handle = (program: Program, pid: number, logFrom: number | undefined): Running => {
+  const alive = () => isOurs(pid, program.marker)
+  const gone = async (seconds: number) => {
+    for (const limit = Date.now() + seconds * 1000; alive(); await delay(10)) if (Date.now() > limit) return false
+    return true
+  }
+  return {
+    pid,
+    adopted: logFrom === undefined,
+    alive,
+    lastWords: () => {
+      const lines = readFileSync(logFile(program))
+        .subarray(logFrom ?? 0)
+        .toString('utf8')
+        .trim()
+        .split('\n')
+      return lines.slice(-3).join(' / ').slice(-600)
+    },
+    stop: async () => {
+      if (alive()) {
+        send(pid, program.stopSignal, program.name)
+        if (!(await gone(program.stopSeconds))) {
+          send(-pid, 'SIGKILL', program.name)
+          if (!(await gone(10))) throw new SetupError(`The ${program.name} (process ${pid}) will not end.`)
+        }
+      }
+      rmSync(pidFile(program.dataDir, program.name), { force: true })
+    },
+  }
+}
+
+/** What an earlier start left running of this program, or nothing. Never a process that merely has its old number. */
+export const leftover = (program: Program): Running | undefined => {
+  try {
+    const pid = Number(readFileSync(pidFile(program.dataDir, program.name), 'utf8'))
+    return Number.isSafeInteger(pid) && pid > 1 && isOurs(pid, program.marker)
+      ? handle(program, pid, undefined)
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Starts it in a session of its own, so that Ctrl-C at the terminal reaches the supervisor only, which stops it in order. */
+const launch = async (program: Program): Promise<Running> => {
+  const own = [program.command, ...program.args]
+  const tied = program.endWithParent === true ? tethered(program.stopSignal, own) : own
+  const [command = program.command, ...args] = [...(program.through ?? []), ...tied]
+  const { cwd, uid, gid } = program
+  const file = logFile(program)
+  const before = statSync(file, { throwIfNoEntry: false })?.size ?? 0
+  if (before > maxLogBytes) renameSync(file, `${file}.old`)
+  const out = openSync(file, 'a', 0o600)
+  const child = spawn(command, args, {
+    cwd,
+    env: cleanEnv(),
+    detached: true,
+    stdio: ['ignore', out, out],
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
+  })
+  closeSync(out)
+  if (child.pid === undefined) {
+    const [cause] = await once(child, 'error')
+    throw new SetupError(
+      `${command} could not be started (${cause instanceof Error ? cause.message : 'unknown reason'}).`,
+    )
+  }
+  writeFileSync(pidFile(program.dataDir, program.name), String(child.pid))
+  child.on('error', () => {})
+  child.unref()
+  return handle(program, child.pid, before > maxLogBytes ? 0 : before)
+}
+
+type Readiness = {
+  /** Asked again and again until it says yes; what it throws ends the start. */
+  ready: () => Promise<boolean>
+  /** How long that may take, in seconds. */
+  seconds: number
+}
+
+/** Throws a SetupError with the program's last words when it ends before it is ready, or when the time is over. */
+export const untilReady = async (program: Program, running: Running, { ready, seconds }: Readiness): Promise<void> => {
+  const limit = Date.now() + seconds * 1000
+  for (let pause = 10; !(await ready()); pause = Math.min(pause * 1.3, 100)) {
+    const ended = !running.alive()
+    if (ended || Date.now() > limit) {
+      const why = ended ? 'ended while starting' : `was not ready within ${seconds} s`
+      throw new SetupError(`The ${program.name} ${why}; its last words: ${running.lastWords()} (${logFile(program)})`)
+    }
+    await delay(pause)
+  }
+}
+
+/**
+ * Takes over what an earlier start left running of this program, if it runs with the same command line (and `reuse` is not
+ * false); otherwise ends that, and launches it anew.
+ */
+export const takeOverOrLaunch = async (program: Program, reuse = true): Promise<Running> => {
+  const left = leftover(program)
+  const wanted = [program.command, ...program.args].join(' ')
+  if (left !== undefined && reuse && commandLine(left.pid)?.join(' ') === wanted) return left
+  await left?.stop()
+  return await launch(program)
+}
+
+/** The same, and waits until it is ready. One that was taken over and does not get ready is ended and launched anew. */
+export const keepUp = async (program: Program, readiness: Readiness, reuse = true): Promise<Running> => {
+  const running = await takeOverOrLaunch(program, reuse)
+  if (!running.adopted) {
+    await untilReady(program, running, readiness)
+    return running
+  }
+  try {
+    await untilReady(program, running, { ...readiness, seconds: 3 })
+    return running
+  } catch {
+    return await keepUp(program, readiness, false)
+  }
+}

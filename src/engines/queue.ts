@@ -1,0 +1,121 @@
+import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Queue, Worker } from 'bullmq'
+import { Value } from 'typebox/value'
+import { IdOf, type JobId } from '../base/ids.ts'
+import type { Config } from './config.ts'
+import type { Log } from './log.ts'
+import { hastyRedis, patientRedis } from './redis.ts'
+
+const queueName = 'jobs'
+
+/** Redis carries the job's id and nothing else: everything about a job is in Postgres. */
+type Carried = { jobId: JobId }
+
+/** An attempt that a job is ready for. Offering the same one twice delivers it once, while Redis remembers it. */
+export type Offer = { id: JobId; attempt: number }
+
+export type JobQueue = {
+  /** Hands the offers to whichever worker is free. Throws within seconds when Redis is away. */
+  offer(offers: readonly Offer[]): Promise<void>
+  close(): Promise<void>
+}
+
+/** The producing side. It keeps nothing: what could not be offered is offered again by whoever reads Postgres. */
+export const makeQueue = (config: Config, log: Log): JobQueue => {
+  const redis = hastyRedis(config.REDIS_URL, log)
+  let queue: Queue<Carried> | undefined
+  const opened = async (): Promise<Queue<Carried>> => {
+    if (redis.status !== 'ready') await once(redis, 'ready', { signal: AbortSignal.timeout(1000) })
+    if (queue === undefined) {
+      queue = new Queue<Carried>(queueName, { connection: redis, prefix: config.REDIS_PREFIX })
+      queue.on('error', (error) => log.debug({ err: error.message }, 'the queue has trouble'))
+    }
+    try {
+      await queue.waitUntilReady()
+      return queue
+    } catch (error) {
+      // One that failed to open stays broken.
+      queue = undefined
+      throw error
+    }
+  }
+  return {
+    offer: async (offers) => {
+      if (offers.length === 0) return
+      const open = await opened()
+      await open.addBulk(
+        offers.map(({ id, attempt }) => ({
+          name: 'job',
+          data: { jobId: id },
+          opts: { jobId: `${id}-${attempt}`, removeOnComplete: true, removeOnFail: true },
+        })),
+      )
+    },
+    close: async () => {
+      await queue?.close().catch(() => undefined)
+      redis.disconnect()
+    },
+  }
+}
+
+export type QueueWorker = {
+  /**
+   * Takes no further job, lets those at work finish for `finishMs`, then aborts their signal and gives them `handBackMs`
+   * to hand themselves back.
+   */
+  close(times: { finishMs: number; handBackMs: number }): Promise<void>
+}
+
+type Work = { concurrency: number; process(jobId: JobId, stop: AbortSignal): Promise<unknown> }
+
+/** The taking side. It waits for Redis as long as it takes. What `process` throws is logged, and Postgres decides what then. */
+export const makeQueueWorker = (config: Config, log: Log, { concurrency, process }: Work): QueueWorker => {
+  const redis = patientRedis(config.REDIS_URL, log)
+  const stop = new AbortController()
+  const worker = new Worker<Carried>(
+    queueName,
+    async ({ data: { jobId } }) => {
+      if (!Value.Check(IdOf.job, jobId)) return
+      await process(jobId, stop.signal).catch((error: unknown) => {
+        log.warn(
+          { job: jobId, err: error instanceof Error ? error.message : 'unknown' },
+          'a job was left where it stands',
+        )
+      })
+    },
+    {
+      connection: redis,
+      prefix: config.REDIS_PREFIX,
+      concurrency,
+      // Whether a job has been tried too often is for Postgres to say.
+      maxStalledCount: 1_000_000,
+      removeOnComplete: { count: 0 },
+      removeOnFail: { count: 0 },
+    },
+  )
+  worker.on('error', (error) => log.debug({ err: error.message }, 'the queue has trouble'))
+  return {
+    close: async ({ finishMs, handBackMs }) => {
+      const closed = worker.close()
+      if (!(await within(closed, finishMs))) {
+        stop.abort(new Error('this worker is stopping'))
+        await within(closed, handBackMs)
+      }
+      redis.disconnect()
+    },
+  }
+}
+
+const within = async (work: Promise<void>, ms: number): Promise<boolean> => {
+  const over = new AbortController()
+  const ended = work.then(
+    () => true,
+    () => true,
+  )
+  try {
+    return await Promise.race([ended, delay(ms, false, { signal: over.signal })])
+  } finally {
+    over.abort()
+  }
+}

@@ -1,0 +1,101 @@
+import { chmod, chown, lstat, mkdir, mkdtemp, readdir, readFile, realpath, rm, statfs } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import path from 'node:path'
+import { nobody } from './sandbox.ts'
+
+/** A folder of its own for one piece of work; it goes, with all in it, when the work is over. */
+export type ScratchFolder = AsyncDisposable & {
+  folder: string
+  /** Whether this many bytes fit on the disk and leave some room. */
+  hasRoomFor(bytes: number): Promise<boolean>
+  /** The absolute path of a file in it. The name is ours and plain; one that could lead elsewhere throws. */
+  path(file: string): string
+}
+
+export type Scratch = {
+  (name: string): Promise<ScratchFolder>
+  /** Bytes that can still be written. */
+  free(): Promise<number>
+}
+
+/** Left free on the disk beyond what the work asks for. */
+const reserve = 64 * 1024 * 1024
+
+const plain = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,100}$/
+
+/** When a process started, in ticks since boot: with its number it names the process for good. Empty where unknown. */
+const startOf = async (pid: number | 'self'): Promise<string> => {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  // The second field is the program's name in brackets and may hold spaces; the start is the 22nd.
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+}
+
+const isAlive = async (pid: number, start: string): Promise<boolean> => {
+  try {
+    process.kill(pid, 0)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EPERM')) return false
+  }
+  return start === '' || (await startOf(pid)) === start
+}
+
+/** This machine or container, as a part of a folder's name: processes of another one cannot be looked up from here. */
+const here = hostname().replaceAll(/[^A-Za-z0-9-]/g, '-')
+
+const removeLeftovers = async (root: string): Promise<void> => {
+  for (const name of await readdir(root)) {
+    const [host, pid, start] = name.split('.')
+    if (host !== here || !/^[1-9]\d*$/.test(pid ?? '') || start === undefined) continue
+    if (!(await isAlive(Number(pid), start))) await rm(path.join(root, name), { recursive: true, force: true })
+  }
+}
+
+/** Others may pass through but not look around: the cage's user has to reach its own folder. */
+const passage = 0o711
+
+const makeRoot = async (rootDir: string): Promise<string> => {
+  await mkdir(rootDir, { recursive: true, mode: passage })
+  const stat = await lstat(rootDir)
+  // In a folder everybody may write to, such as /tmp, somebody else may have been there first.
+  if (!stat.isDirectory() || (process.getuid !== undefined && stat.uid !== process.getuid()))
+    throw new Error(`The scratch folder ${rootDir} belongs to somebody else. Set SCRATCH_DIR to a folder of this user.`)
+  await chmod(rootDir, passage)
+  return await realpath(rootDir)
+}
+
+/**
+ * Folders for working files under `rootDir`, which is made where it is missing. What processes of this machine left
+ * there and did not live to remove is removed first; the folders of living ones, and of other machines, stay.
+ */
+export const makeScratch = async (rootDir: string): Promise<Scratch> => {
+  const root = await makeRoot(path.resolve(rootDir))
+  await removeLeftovers(root)
+  const own = path.join(root, `${here}.${process.pid}.${await startOf('self')}`)
+
+  const free = async () => {
+    const { bavail, bsize } = await statfs(root)
+    return bavail * bsize
+  }
+
+  const open = async (name: string): Promise<ScratchFolder> => {
+    if (!plain.test(name)) throw new TypeError('a scratch folder is named after an id')
+    await mkdir(own, { recursive: true, mode: passage })
+    await chmod(own, passage)
+    const folder = await mkdtemp(path.join(own, `${name}-`))
+    if (process.getuid?.() === 0) {
+      // As owner for bubblewrap, in which root has lost its privileges; as group for ffmpeg run as nobody.
+      await chown(folder, 0, nobody)
+      await chmod(folder, 0o770)
+    }
+    return {
+      folder,
+      hasRoomFor: async (bytes) => (await free()) >= bytes + reserve,
+      path: (file) => {
+        if (!plain.test(file)) throw new TypeError('a scratch file has a plain name')
+        return path.join(folder, file)
+      },
+      [Symbol.asyncDispose]: async () => await rm(folder, { recursive: true, force: true }),
+    }
+  }
+  return Object.assign(open, { free })
+}

@@ -1,0 +1,250 @@
+import type { Readable } from 'node:stream'
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  ListObjectVersionsCommand,
+  PutObjectCommand,
+  S3Client,
+  S3ServiceException,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3'
+import { Problem } from '../base/problem.ts'
+import type { Config } from './config.ts'
+
+export type Bucket = 'originals' | 'staging' | 'derived' | 'ledger'
+export type StoredPart = { number: number; etag: string }
+export type ObjectFacts = { size: number; version: string | undefined }
+
+/** The bytes cannot have arrived as they left: the store computed another digest than the signed one. */
+const digestRefusals = new Set(['XAmzContentSHA256Mismatch', 'BadDigest', 'InvalidDigest', 'SignatureDoesNotMatch'])
+
+const named = (error: unknown, ...names: string[]): boolean => error instanceof Error && names.includes(error.name)
+
+const unavailable = (error: unknown): boolean => {
+  if (error instanceof S3ServiceException)
+    return (error.$metadata.httpStatusCode ?? 0) >= 500 || error.name === 'SlowDown'
+  if (!(error instanceof Error) || error.name === 'AbortError') return false
+  return (
+    error.name === 'TimeoutError' ||
+    ('code' in error &&
+      typeof error.code === 'string' &&
+      /^E(CONN|PIPE|TIMEDOUT|AI_AGAIN|HOST|NET)/.test(error.code)) ||
+    /socket hang up|timed? ?out|Unable to calculate hash/i.test(error.message)
+  )
+}
+
+export type Store = ReturnType<typeof makeStore>
+
+/** An S3 client as the application configures it: no trailing checksums (not every store knows them), time-outs on all. */
+export const makeS3Client = (config: Config): S3Client =>
+  new S3Client({
+    endpoint: config.S3_ENDPOINT,
+    region: config.S3_REGION,
+    forcePathStyle: true,
+    credentials: { accessKeyId: config.S3_ACCESS_KEY, secretAccessKey: config.S3_SECRET_KEY },
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    maxAttempts: 4,
+    requestHandler: {
+      connectionTimeout: 5000,
+      socketTimeout: config.S3_TIMEOUT_SECONDS * 1000,
+      httpAgent: { maxSockets: 256, keepAlive: true, noDelay: true },
+      httpsAgent: { maxSockets: 256, keepAlive: true, noDelay: true },
+    },
+  })
+
+/** The four buckets. Every call throws Problem `store-unavailable` when the store cannot be reached or refuses to work. */
+export const makeStore = (config: Config) => {
+  const client = makeS3Client(config)
+  const digests = new WeakMap<object, Buffer>()
+  // Puts our own digest into the signed `x-amz-content-sha256`, so that the store checks the body against it.
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const body: unknown = 'Body' in args.input ? args.input.Body : undefined
+      const sha256 = typeof body === 'object' && body !== null ? digests.get(body) : undefined
+      const { request } = args
+      if (sha256 !== undefined && typeof request === 'object' && request !== null && 'headers' in request) {
+        Object.assign(request.headers ?? {}, { 'x-amz-content-sha256': sha256.toString('hex') })
+      }
+      return await next(args)
+    },
+    { step: 'build', name: 'signGivenDigest' },
+  )
+  const buckets: Record<Bucket, string> = {
+    originals: config.S3_ORIGINALS,
+    staging: config.S3_STAGING,
+    derived: config.S3_DERIVED,
+    ledger: config.S3_LEDGER,
+  }
+  const at = (bucket: Bucket, key: string) => ({ Bucket: buckets[bucket], Key: config.S3_KEY_PREFIX + key })
+  const options = (signal?: AbortSignal) => (signal === undefined ? {} : { abortSignal: signal })
+
+  const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work()
+    } catch (error) {
+      if (unavailable(error)) throw new Problem('store-unavailable', undefined, { retryAfter: 10, cause: error })
+      throw error
+    }
+  }
+
+  /** Sends bytes under the digest that the store must find in them; bytes damaged on the way are sent again. */
+  const underDigest = async <T>(body: Buffer, sha256: Buffer, send: () => Promise<T>): Promise<T> => {
+    digests.set(body, sha256)
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await guarded(send)
+      } catch (error) {
+        if (attempt === 3 || !(error instanceof Error) || !digestRefusals.has(error.name)) throw error
+      }
+    }
+  }
+
+  return {
+    client,
+    bucketNames: buckets,
+
+    answers: async (): Promise<void> => {
+      await guarded(() => client.send(new HeadBucketCommand({ Bucket: buckets.originals })))
+    },
+
+    startMultipart: async (bucket: Bucket, key: string, mediaType: string): Promise<string> => {
+      const { UploadId } = await guarded(() =>
+        client.send(new CreateMultipartUploadCommand({ ...at(bucket, key), ContentType: mediaType })),
+      )
+      if (UploadId === undefined) throw new Error('the store began a multipart upload without an id')
+      return UploadId
+    },
+
+    /** Stores one part, overwriting an earlier one of that number. `sha256` is the digest of `body`. Answers its ETag. */
+    putPart: async (
+      bucket: Bucket,
+      key: string,
+      multipart: string,
+      part: { number: number; body: Buffer; sha256: Buffer },
+      signal?: AbortSignal,
+    ): Promise<string> =>
+      await underDigest(part.body, part.sha256, async () => {
+        const command = new UploadPartCommand({
+          ...at(bucket, key),
+          UploadId: multipart,
+          PartNumber: part.number,
+          Body: part.body,
+          ContentLength: part.body.length,
+        })
+        const { ETag } = await client.send(command, options(signal))
+        if (ETag === undefined) throw new Error('the store kept a part without an ETag')
+        return ETag
+      }),
+
+    /** Completes an object. False when the store no longer knows this multipart upload (it may be complete already). */
+    completeMultipart: async (
+      bucket: Bucket,
+      key: string,
+      multipart: string,
+      parts: StoredPart[],
+    ): Promise<boolean> => {
+      try {
+        await guarded(() =>
+          client.send(
+            new CompleteMultipartUploadCommand({
+              ...at(bucket, key),
+              UploadId: multipart,
+              MultipartUpload: { Parts: parts.map((part) => ({ PartNumber: part.number, ETag: part.etag })) },
+            }),
+          ),
+        )
+        return true
+      } catch (error) {
+        if (named(error, 'NoSuchUpload')) return false
+        throw error
+      }
+    },
+
+    abortMultipart: async (bucket: Bucket, key: string, multipart: string): Promise<void> => {
+      try {
+        await guarded(() => client.send(new AbortMultipartUploadCommand({ ...at(bucket, key), UploadId: multipart })))
+      } catch (error) {
+        if (!named(error, 'NoSuchUpload', 'NoSuchKey')) throw error
+      }
+    },
+
+    put: async (bucket: Bucket, key: string, body: Buffer, sha256: Buffer, signal?: AbortSignal): Promise<void> => {
+      await underDigest(body, sha256, async () => {
+        const command = new PutObjectCommand({ ...at(bucket, key), Body: body, ContentLength: body.length })
+        await client.send(command, options(signal))
+      })
+    },
+
+    /** What is there under the key: its size and current version; null when nothing is. */
+    facts: async (bucket: Bucket, key: string): Promise<ObjectFacts | null> => {
+      try {
+        const head = await guarded(() => client.send(new HeadObjectCommand(at(bucket, key))))
+        return { size: head.ContentLength ?? 0, version: head.VersionId }
+      } catch (error) {
+        if (named(error, 'NotFound', 'NoSuchKey')) return null
+        throw error
+      }
+    },
+
+    /** A stream of the object, or of the bytes `range.first` to `range.last` inclusive. Null when it is not there. */
+    read: async (
+      bucket: Bucket,
+      key: string,
+      wanted: { version?: string; range?: { first: number; last: number }; signal?: AbortSignal } = {},
+    ): Promise<Readable | null> => {
+      try {
+        const { Body } = await guarded(() =>
+          client.send(
+            new GetObjectCommand({
+              ...at(bucket, key),
+              ...(wanted.version === undefined ? {} : { VersionId: wanted.version }),
+              ...(wanted.range === undefined ? {} : { Range: `bytes=${wanted.range.first}-${wanted.range.last}` }),
+            }),
+            options(wanted.signal),
+          ),
+        )
+        if (Body === undefined || !('pipe' in Body)) throw new Error('the store answered without a stream')
+        return Body
+      } catch (error) {
+        if (named(error, 'NoSuchKey', 'NoSuchVersion', 'NotFound')) return null
+        throw error
+      }
+    },
+
+    /** Deletes an object, or one version of it. What is not there is no error. */
+    delete: async (bucket: Bucket, key: string, version?: string): Promise<void> => {
+      await guarded(() =>
+        client.send(
+          new DeleteObjectCommand({ ...at(bucket, key), ...(version === undefined ? {} : { VersionId: version }) }),
+        ),
+      )
+    },
+
+    /** Keys under a prefix, 1,000 at most: call again after deleting them. */
+    list: async (bucket: Bucket, prefix: string): Promise<string[]> => {
+      const { Key, ...rest } = at(bucket, prefix)
+      const found = await guarded(() => client.send(new ListObjectsV2Command({ ...rest, Prefix: Key })))
+      return (found.Contents ?? []).flatMap((object) =>
+        object.Key === undefined ? [] : [object.Key.slice(config.S3_KEY_PREFIX.length)],
+      )
+    },
+
+    /** Every version and delete marker under exactly this key. */
+    versions: async (bucket: Bucket, key: string): Promise<string[]> => {
+      const { Key, ...rest } = at(bucket, key)
+      const found = await guarded(() => client.send(new ListObjectVersionsCommand({ ...rest, Prefix: Key })))
+      return [...(found.Versions ?? []), ...(found.DeleteMarkers ?? [])].flatMap((version) =>
+        version.Key === Key && version.VersionId !== undefined ? [version.VersionId] : [],
+      )
+    },
+
+    close: (): void => client.destroy(),
+  }
+}

@@ -1,0 +1,220 @@
+import type { ColumnType, Generated, Insertable, JSONColumnType, Selectable } from 'kysely'
+import type { Json } from '../base/canonical.ts'
+import type {
+  CameraSerial,
+  Collar,
+  DockId,
+  DownloadId,
+  EntryId,
+  JobId,
+  PersonId,
+  RecordingId,
+  Sha256,
+  UploadId,
+} from '../base/ids.ts'
+
+/** A column that has a value from birth and may be left out on insert. */
+type Born<T> = Generated<T>
+type JsonOf<T> = JSONColumnType<T & object>
+/** A time: read as Date, written as Date. */
+type At = ColumnType<Date, Date, Date>
+type MaybeAt = ColumnType<Date | null, Date | null | undefined, Date | null>
+
+export type SealedParts = Partial<
+  Record<'actor' | 'purpose' | 'recipient' | 'policy' | 'detail', { value: Json; salt: string }>
+>
+
+export type EntriesTable = { id: EntryId; leaf: Buffer }
+export type EntryBodiesTable = {
+  id: EntryId
+  entry: string | null
+  salt: Buffer | null
+  parts: JsonOf<SealedParts>
+  erased: ColumnType<Record<string, EntryId>, never, never>
+  action: ColumnType<string | null, never, never>
+  subjectType: ColumnType<string | null, never, never>
+  subjectId: ColumnType<string | null, never, never>
+}
+export type RefusalsTable = {
+  actor: string
+  action: string
+  subject: string
+  since: At
+  repeats: Born<number>
+  firstEntry: EntryId
+  facts: JsonOf<Record<string, Json>>
+}
+export type ReceiptKeysTable = { kid: string; jwk: JsonOf<Record<string, Json>>; fromAt: At; toAt: MaybeAt }
+
+export type PeopleTable = {
+  id: PersonId
+  issuer: string
+  subject: string
+  name: string
+  collar: Collar | null
+  firstSeenAt: At
+  suspendedAt: MaybeAt
+}
+export type OfficersTable = { collar: Collar; person: PersonId | null; firstSeenAt: At }
+
+export type DocksTable = {
+  id: DockId
+  name: string
+  site: string
+  publicKey: JsonOf<{ kty: string; crv: string; x: string }>
+  thumbprint: string
+  enrolledAt: At
+  suspendedAt: MaybeAt
+}
+export type CamerasTable = { serial: CameraSerial; model: string | null; confirmed: boolean; firstSeenAt: At }
+/** `during` is a Postgres range literal: make it with `tstzrange(...)` in SQL. */
+export type AssignmentsTable = { camera: CameraSerial; officer: Collar; during: string }
+
+export type JobState = 'owed' | 'working' | 'done' | 'skipped' | 'failed'
+export type JobsTable = {
+  id: JobId
+  name: string
+  payload: JsonOf<Record<string, Json>>
+  cause: EntryId | null
+  state: JobState
+  attempt: Born<number>
+  failures: Born<number>
+  dueAt: At
+  offeredAt: MaybeAt
+  beatAt: MaybeAt
+  progress: Born<number>
+  said: string | null
+  createdAt: At
+  endedAt: MaybeAt
+}
+
+export type UploadState = 'open' | 'stored' | 'completing' | 'verified' | 'quarantined' | 'expired' | 'ended'
+export type UploadsTable = {
+  id: UploadId
+  dock: DockId
+  recording: RecordingId
+  camera: CameraSerial
+  filename: string
+  size: number
+  sha256: Sha256 | null
+  recordedAt: At
+  metadata: JsonOf<Record<string, string>>
+  partSize: number
+  state: UploadState
+  received: Born<number>
+  kept: Born<boolean>
+  writer: Born<number>
+  multipart: string | null
+  createdAt: At
+  expiresAt: At
+}
+export type UploadPartsTable = { upload: UploadId; number: number; size: number; sha256: Buffer; etag: string }
+export type UploadTailsTable = { upload: UploadId; start: number; size: number; sha256: Buffer; key: string }
+
+export type RecordingStatus = 'received' | 'verified' | 'active' | 'quarantined' | 'due' | 'grace' | 'erased'
+export type Track = {
+  kind: 'video' | 'audio' | 'data' | 'subtitle'
+  codec: string
+  profile?: string
+  width?: number
+  height?: number
+  frameRate?: number
+  rotation?: number
+  channels?: number
+  sampleRate?: number
+  packets?: number
+}
+export type RecordingFacts = {
+  container?: string
+  startTime?: number
+  position?: { latitude: number; longitude: number; altitude?: number; source: string }
+  truncatedBecause?: string
+  notes?: string[]
+}
+export type RecordingsTable = {
+  id: RecordingId
+  upload: UploadId
+  dock: DockId
+  camera: CameraSerial
+  filename: string
+  size: number
+  sha256: Sha256 | null
+  recordedAt: At
+  clockOffset: number | null
+  correctedAt: At
+  receivedAt: At
+  status: RecordingStatus
+  quarantinedBecause: 'digest-mismatch' | 'parts-mismatch' | 'discarded' | null
+  duplicateOf: RecordingId | null
+  flags: Born<string[]>
+  category: string | null
+  incident: string | null
+  number: number | null
+  sequence: string | null
+  duration: number | null
+  tracks: ColumnType<Track[], string | undefined, string>
+  facts: ColumnType<RecordingFacts, string | undefined, string>
+  mediaType: string | null
+  objectVersion: string | null
+}
+
+export type AnnouncementsTable = {
+  camera: CameraSerial
+  size: number
+  sha256: Sha256
+  dock: DockId
+  name: string
+  recordedAt: At
+  number: number | null
+  sequence: string | null
+  clockOffset: number | null
+  firstAt: At
+  lastAt: At
+}
+export type ReceiptsTable = { upload: UploadId; recording: RecordingId; jws: string; signedAt: At }
+export type DiscardsTable = {
+  recording: RecordingId
+  askedBy: PersonId
+  reason: string
+  askedAt: At
+  approvedBy: PersonId | null
+  approvedAt: MaybeAt
+}
+export type DownloadsTable = {
+  id: DownloadId
+  token: Buffer
+  person: PersonId
+  recording: RecordingId
+  entry: EntryId
+  madeAt: At
+  expiresAt: At
+}
+
+/** Every table, as the code sees it (camelCase; snake_case in SQL). */
+export type Tables = {
+  entries: EntriesTable
+  entryBodies: EntryBodiesTable
+  refusals: RefusalsTable
+  receiptKeys: ReceiptKeysTable
+  people: PeopleTable
+  officers: OfficersTable
+  docks: DocksTable
+  cameras: CamerasTable
+  assignments: AssignmentsTable
+  jobs: JobsTable
+  uploads: UploadsTable
+  uploadParts: UploadPartsTable
+  uploadTails: UploadTailsTable
+  recordings: RecordingsTable
+  announcements: AnnouncementsTable
+  receipts: ReceiptsTable
+  discards: DiscardsTable
+  downloads: DownloadsTable
+}
+
+export type DockRow = Selectable<DocksTable>
+export type UploadRow = Selectable<UploadsTable>
+export type RecordingRow = Selectable<RecordingsTable>
+export type JobRow = Selectable<JobsTable>
+export type NewUpload = Insertable<UploadsTable>
+export type NewRecording = Insertable<RecordingsTable>

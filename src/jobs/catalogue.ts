@@ -1,0 +1,43 @@
+import { Type } from 'typebox'
+import { Value } from 'typebox/value'
+import { type EntryId, IdOf, type JobId } from '../base/ids.ts'
+import type { Engines } from '../engines/engines.ts'
+import type { Tx } from '../engines/postgres.ts'
+
+/** Every kind of owed work and what it needs to know. A name without a handler in workers/handlers.ts does not compile. */
+const payloads = {
+  /** Complete the object, read it back, compare, sign the receipt, examine. */
+  'take-into-custody': Type.Object({ recordingId: IdOf.recording }),
+  /** Delete from the store what an upload that ended left there. */
+  'clear-upload': Type.Object({ uploadId: IdOf.upload }),
+  /** Delete the object of a duplicate or of a discarded recording. */
+  'clear-recording': Type.Object({ recordingId: IdOf.recording }),
+}
+export type Catalogue = { [Name in keyof typeof payloads]: Type.Static<(typeof payloads)[Name]> }
+export type JobName = keyof Catalogue
+
+export const isJobName = (name: string): name is JobName => Object.hasOwn(payloads, name)
+
+/** Whether what a row carries is what jobs of this name need. */
+export const isPayloadOf = <Name extends JobName>(name: Name, payload: unknown): payload is Catalogue[Name] =>
+  Value.Check(payloads[name], payload)
+
+export const jobNames = Object.keys(payloads).filter(isJobName)
+
+export type Outcome = { outcome: 'done'; said?: string } | { outcome: 'skipped'; because: string }
+
+/** One attempt at a job, as its handler sees it. */
+export type Run = {
+  jobId: JobId
+  attempt: number
+  cause: EntryId | null
+  /** Aborts when the worker stops or another attempt took over: kill what you started. */
+  signal: AbortSignal
+  /** 0 to 1; kept in Postgres now and then. Also a heartbeat. */
+  progress(fraction: number): void
+  /** Call in the transaction that applies the result: throws TakenOver unless this attempt still holds the job. */
+  fence(tx: Tx): Promise<void>
+}
+
+export type Handler<Name extends JobName> = (engines: Engines, payload: Catalogue[Name], run: Run) => Promise<Outcome>
+export type Handlers = { [Name in JobName]: Handler<Name> }

@@ -1,0 +1,90 @@
+import { randomBytes } from 'node:crypto'
+import { canonical, type Json } from '../base/canonical.ts'
+import { hex, sha256 } from '../base/digest.ts'
+import { type EntryId, newId } from '../base/ids.ts'
+import { micros } from '../base/time.ts'
+import type { Clock } from '../engines/clock.ts'
+import type { SealedParts } from '../engines/tables.ts'
+
+/** The statute's words (DPA 2018 s.62), or `administration` for what it does not name. */
+export type Operation =
+  | 'collection'
+  | 'alteration'
+  | 'consultation'
+  | 'disclosure'
+  | 'combination'
+  | 'erasure'
+  | 'administration'
+export type Outcome = 'allowed' | 'denied' | 'failed'
+export type SubjectType =
+  | 'camera'
+  | 'dock'
+  | 'entry'
+  | 'job'
+  | 'officer'
+  | 'person'
+  | 'recording'
+  | 'route'
+  | 'upload'
+  | 'recordings'
+  | 'uploads'
+  | 'key'
+export type Subject = { type: SubjectType; id: string }
+
+export type Actor = {
+  kind: 'person' | 'dock' | 'service' | 'share' | 'operator'
+  id: string
+  role?: string
+  job?: string
+  cause?: string
+}
+
+/** One act, before it is written. */
+export type Act = {
+  operation: Operation
+  /** The fine verb, such as `recording.verified`. */
+  action: string
+  subject: Subject
+  outcome?: Outcome
+  actor: Actor
+  purpose?: Json
+  recipient?: Json
+  policy?: Json
+  detail?: Json
+}
+
+export type SealedEntry = { id: EntryId; entry: string; salt: Buffer; parts: SealedParts; leaf: Buffer }
+
+const sealable = ['actor', 'purpose', 'recipient', 'policy', 'detail'] as const
+
+/** SHA-256(salt ‖ canonical JSON), in hex: what the entry says of a part. */
+export const sealOf = (salt: Buffer, value: Json): string => hex(sha256(salt, canonical(value)))
+
+/** Leaf data: SHA-256(salt ‖ canonical entry). */
+export const leafOf = (salt: Buffer, entry: string): Buffer => sha256(salt, entry)
+
+/** Makes the entry of an act (design, section 8). `random` gives salts: 16 bytes for each part and for the entry. */
+export const sealEntry = (act: Act, clock: Clock, random: () => Buffer = () => randomBytes(16)): SealedEntry => {
+  const id = newId<EntryId>()
+  const parts: SealedParts = {}
+  const sealed: Record<string, string> = {}
+  for (const name of sealable) {
+    const value = act[name]
+    if (value === undefined) continue
+    const salt = random()
+    parts[name] = { value, salt: salt.toString('hex') }
+    sealed[name] = sealOf(salt, value)
+  }
+  const entry = canonical({
+    v: 1,
+    id,
+    at: micros(clock.instant()),
+    operation: act.operation,
+    action: act.action,
+    subject: act.subject,
+    outcome: act.outcome ?? 'allowed',
+    sealed,
+  })
+  const salt = random()
+  return { id, entry, salt, parts, leaf: leafOf(salt, entry) }
+}

@@ -1,0 +1,78 @@
+import type { Operation } from '../ledger/entry.ts'
+import type { Role } from './role.ts'
+
+/**
+ * Who may do it: `anyone`, without a token; else people who hold one of the roles (`any`: every person), and docks or not.
+ * `operation` is the word under which a refusal is recorded.
+ */
+export type Rule = 'anyone' | { people: readonly Role[] | 'any'; docks: boolean; operation: Operation }
+
+const people = (operation: Operation, ...roles: Role[]) => ({ people: roles, docks: false, operation }) satisfies Rule
+const docks = (operation: Operation, ...roles: Role[]) => ({ people: roles, docks: true, operation }) satisfies Rule
+
+const supervisors = ['investigator', 'supervisor'] as const
+const seers = ['officer', 'investigator', 'disclosure', 'supervisor'] as const
+
+/** The one table of who may call what. Every route names its line; who sees which recording is `visibility.ts`. */
+export const permissions = {
+  'me.read': { people: 'any', docks: false, operation: 'administration' },
+  'person.list': people('administration', 'admin'),
+  'person.suspend': people('administration', 'admin'),
+
+  'dock.enrol': people('administration', 'admin'),
+  'dock.list': people('administration', 'admin'),
+  'dock.replace-key': people('administration', 'admin'),
+  'dock.suspend': people('administration', 'admin'),
+  'camera.register': people('administration', 'admin'),
+  'camera.list': people('administration', 'admin'),
+  'camera.assign': people('administration', 'admin'),
+  'camera.shortfall': docks('collection', 'supervisor', 'admin'),
+
+  'manifest.announce': docks('collection'),
+  'upload.options': 'anyone',
+  'upload.write': docks('collection'),
+  'upload.list': people('consultation', 'supervisor'),
+  'upload.keep': people('collection', 'supervisor'),
+  'receipt.read': docks('consultation', ...seers, 'retention'),
+
+  'recording.list': people('consultation', ...seers, 'retention'),
+  'recording.read': people('consultation', ...seers, 'retention'),
+  'recording.download': people('disclosure', ...supervisors),
+  'recording.accept': people('alteration', 'supervisor'),
+  'recording.discard': people('erasure', 'supervisor'),
+  'recording.approve-discard': people('erasure', 'supervisor'),
+  'download.fetch': 'anyone',
+
+  'job.list': people('administration', 'admin'),
+  'job.retry': people('administration', 'admin'),
+
+  'keys.read': 'anyone',
+  health: 'anyone',
+  docs: 'anyone',
+} as const satisfies Record<string, Rule>
+
+export type Permission = keyof typeof permissions
+
+export const ruleOf = (permission: Permission): Rule => permissions[permission]
+
+export const mayAnyone = (permission: Permission): boolean => ruleOf(permission) === 'anyone'
+
+export const mayPerson = (roles: readonly Role[], permission: Permission): boolean => {
+  const rule = ruleOf(permission)
+  if (rule === 'anyone') return true
+  const { people: allowed } = rule
+  return allowed === 'any' || roles.some((role) => allowed.includes(role))
+}
+
+export const mayDock = (permission: Permission): boolean => {
+  const rule = ruleOf(permission)
+  return rule === 'anyone' || rule.docks
+}
+
+/** The rule in words, for the printed table. */
+export const inWords = (permission: Permission): string => {
+  const rule = ruleOf(permission)
+  if (rule === 'anyone') return 'anyone'
+  const who = rule.people === 'any' ? ['any person'] : [...rule.people]
+  return [...(rule.docks ? ['docks'] : []), ...who].join(', ')
+}

@@ -1,0 +1,82 @@
+import { sha256 } from '../base/digest.ts'
+import type { UploadId } from '../base/ids.ts'
+import type { Engines } from '../engines/engines.ts'
+import { inTransaction } from '../engines/postgres.ts'
+import type { UploadRow } from '../engines/tables.ts'
+import { addParts, dropPieces, dropTails, partsOf, setState, tailsOf, uploadById } from './queries.ts'
+import type { Part } from './receive.ts'
+import { readTails } from './tails.ts'
+import { originalKey, partAt, stagingPrefix } from './upload.ts'
+
+/** The original as it lies in its final place. */
+export type Completed = { version: string; size: number; parts: Part[] }
+
+/**
+ * Makes the object of an upload whose bytes are all stored. Repeatable: a second call finds the object of the first.
+ * Null when the store no longer has what it acknowledged.
+ */
+export const completeObject = async (engines: Engines, id: UploadId): Promise<Completed | null> => {
+  const { db, store } = engines
+  const upload = await uploadById(db, id)
+  if (upload === undefined) throw new Error('there is no such upload')
+  if (upload.state === 'stored') await inTransaction(db, async (tx) => await setState(tx, id, 'completing'))
+  const key = originalKey(upload.recording)
+  const there = await store.facts('originals', key)
+  if (there === null && !(await makeObject(engines, upload))) return null
+  const made = there ?? (await store.facts('originals', key))
+  if (made === null) return null
+  return { version: made.version ?? 'null', size: made.size, parts: await partsOf(db, id) }
+}
+
+const makeObject = async (engines: Engines, upload: UploadRow): Promise<boolean> => {
+  const { db, store } = engines
+  const key = originalKey(upload.recording)
+  if (upload.received === 0) {
+    await store.put('originals', key, Buffer.alloc(0), sha256())
+    return true
+  }
+  if (upload.multipart === null) return false
+  if (upload.kept) await gatherTails(engines, upload, upload.multipart)
+  return await store.completeMultipart('originals', key, upload.multipart, await partsOf(db, upload.id))
+}
+
+/** What was kept of an upload cut off for good ends with pieces too short for a part of their own: they become the last part. */
+const gatherTails = async ({ db, store }: Engines, upload: UploadRow, multipart: string): Promise<void> => {
+  const tails = await tailsOf(db, upload.id)
+  const [first] = tails
+  if (first === undefined) return
+  const body = Buffer.alloc(upload.received - first.start)
+  await readTails(store, tails, body)
+  const { number } = partAt(first.start, upload.partSize, upload.size)
+  const digest = sha256(body)
+  const etag = await store.putPart('originals', originalKey(upload.recording), multipart, {
+    number,
+    body,
+    sha256: digest,
+  })
+  await inTransaction(db, async (tx) => {
+    await dropTails(tx, upload.id, tails)
+    await addParts(tx, upload.id, [{ number, size: body.length, sha256: digest, etag }])
+  })
+}
+
+/** Deletes from the store what an ended upload left there, and forgets its pieces. Repeatable. */
+export const clearUpload = async (engines: Engines, id: UploadId): Promise<void> => {
+  const { db, store } = engines
+  const upload = await uploadById(db, id)
+  if (upload === undefined) return
+  if (upload.state === 'ended' && upload.multipart !== null) {
+    await store.abortMultipart('originals', originalKey(upload.recording), upload.multipart)
+  }
+  await clearStaging(engines, id)
+  if (upload.state === 'ended') await inTransaction(db, async (tx) => await dropPieces(tx, id))
+}
+
+/** Deletes the pieces an upload left in staging. */
+export const clearStaging = async ({ store }: Engines, id: UploadId): Promise<void> => {
+  for (;;) {
+    const keys = await store.list('staging', stagingPrefix(id))
+    if (keys.length === 0) return
+    for (const key of keys) await store.delete('staging', key)
+  }
+}

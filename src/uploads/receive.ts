@@ -1,0 +1,196 @@
+import { createHash, type Hash } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import { Problem } from '../base/problem.ts'
+import type { Store } from '../engines/store.ts'
+import type { UploadRow } from '../engines/tables.ts'
+import { bodyReader, type Patience } from './body.ts'
+import type { Budget, Loan } from './budget.ts'
+import { readTails, type Tail } from './tails.ts'
+import { type Checksum, digestMatches, hashFor } from './tus.ts'
+import { originalKey, partAt, tailKey } from './upload.ts'
+
+export type Part = { number: number; size: number; sha256: Buffer; etag: string }
+
+/** What a request has stored so far and may now be acknowledged: the offset moves to `received`. */
+export type Progress = { received: number; parts: Part[]; tail?: Tail; carried: Tail[] }
+
+export type Request = {
+  upload: UploadRow
+  tails: Tail[]
+  /** The fence of this request; names its tails. */
+  writer: number
+  multipart: string
+  body: Readable
+  /** Bytes the request announced, or undefined when it did not say. */
+  length: number | undefined
+  checksum: Checksum | undefined
+  signal: AbortSignal
+  patience: Patience
+  /** Moves the offset in a transaction; throws when this request may no longer do so. */
+  commit(progress: Progress): Promise<void>
+  /** Throws when this request may no longer write. Asked between parts. */
+  stillMay(): Promise<void>
+}
+
+/** Pieces that wait in staging are gathered when they make a part, or when there are this many. */
+const mostTails = 32
+
+type Segment = {
+  loan: Loan
+  start: number
+  filled: number
+  end: number
+  number: number
+  hash: Hash | 'whole'
+  carried: Tail[]
+}
+
+/**
+ * Passes a body on into the store, segment by segment: whole parts into the multipart upload, what is left over into
+ * staging. While one part is being stored the next streams in. With a checksum nothing is acknowledged until the
+ * digest matched; without one each part is, and what came before a cut is kept.
+ */
+export const receive = async (store: Store, budget: Budget, request: Request): Promise<number> => {
+  const { upload, checksum, signal } = request
+  const whole = hashFor(checksum)
+  const failed = new AbortController()
+  const halt = AbortSignal.any([signal, failed.signal])
+  const reader = bodyReader(request.body, request.patience, halt)
+  const last = request.length === undefined ? upload.size : upload.received + request.length
+  let position = upload.received
+  let tails = request.tails
+  let segment: Segment | undefined
+  let storing: Promise<void> = Promise.resolve()
+  const held: Progress = { received: position, parts: [], carried: [] }
+
+  const begin = async (): Promise<Segment> => {
+    const part = partAt(position, upload.partSize, upload.size)
+    const until = Math.min(part.end, last)
+    const carried = tails.length > 0 && (until === part.end || tails.length >= mostTails) ? tails : []
+    tails = []
+    const start = carried[0]?.start ?? position
+    const loan = await budget.borrow(until - start, halt)
+    const made: Segment = {
+      loan,
+      start,
+      filled: position - start,
+      end: part.end,
+      number: part.number,
+      hash: 'whole',
+      carried,
+    }
+    segment = made
+    if (carried.length > 0) await readTails(store, carried, loan.bytes, halt)
+    // The digest of the first segment and that of the request run together as long as they cover the same bytes.
+    if (carried.length > 0 || checksum?.algorithm !== 'sha256' || position !== upload.received) {
+      made.hash = createHash('sha256').update(loan.bytes.subarray(0, made.filled))
+    }
+    return made
+  }
+
+  const digestOf = (done: Segment): Buffer => {
+    if (done.hash !== 'whole') return done.hash.digest()
+    if (whole === undefined) throw new Error('a segment without a digest')
+    return whole.copy().digest()
+  }
+
+  const acknowledge = async (progress: Progress): Promise<void> => {
+    if (checksum === undefined) await request.commit(progress)
+    else {
+      held.received = progress.received
+      held.parts.push(...progress.parts)
+      held.carried.push(...progress.carried)
+      if (progress.tail !== undefined) held.tail = progress.tail
+    }
+  }
+
+  const storePart = async (done: Segment, sha256: Buffer): Promise<void> => {
+    const body = done.loan.bytes.subarray(0, done.filled)
+    let settled = false
+    try {
+      const etag = await store.putPart(
+        'originals',
+        originalKey(upload.recording),
+        request.multipart,
+        { number: done.number, body, sha256 },
+        halt,
+      )
+      settled = true
+      await acknowledge({
+        received: done.end,
+        parts: [{ number: done.number, size: done.filled, sha256, etag }],
+        carried: done.carried,
+      })
+    } finally {
+      done.loan.giveBack(settled)
+    }
+  }
+
+  const storeTail = async (done: Segment): Promise<void> => {
+    const body = done.loan.bytes.subarray(0, done.filled)
+    const tail = {
+      start: done.start,
+      size: done.filled,
+      sha256: digestOf(done),
+      key: tailKey(upload.id, done.start, request.writer),
+    }
+    let settled = false
+    try {
+      await store.put('staging', tail.key, body, tail.sha256, signal)
+      settled = true
+      await acknowledge({ received: position, parts: [], tail, carried: done.carried })
+    } finally {
+      done.loan.giveBack(settled)
+    }
+  }
+
+  /** The part before must be stored first, so that offsets move in order and a request holds two loans at most. */
+  const passOn = async (done: Segment): Promise<void> => {
+    const sha256 = digestOf(done)
+    await storing
+    await request.stillMay()
+    segment = undefined
+    storing = storePart(done, sha256)
+    storing.catch((error: unknown) => failed.abort(error))
+  }
+
+  const fill = async (chunk: Buffer): Promise<void> => {
+    if (position + chunk.length > last)
+      throw new Problem('too-large', 'The body is longer than what is left of the declared length.')
+    for (let at = 0; at < chunk.length; ) {
+      const into = segment ?? (await begin())
+      const wanted = Math.min(chunk.length - at, into.end - position)
+      const piece = chunk.subarray(at, at + wanted)
+      piece.copy(into.loan.bytes, into.filled)
+      whole?.update(piece)
+      if (into.hash !== 'whole') into.hash.update(piece)
+      into.filled += wanted
+      position += wanted
+      at += wanted
+      if (position === into.end) await passOn(into)
+    }
+  }
+
+  const finish = async (): Promise<void> => {
+    await storing
+    if (segment !== undefined) await storeTail(segment)
+    segment = undefined
+  }
+
+  try {
+    for (let chunk = await reader.next(); chunk !== null; chunk = await reader.next()) await fill(chunk)
+    if (checksum !== undefined && whole !== undefined) {
+      if (!digestMatches(checksum, whole.copy().digest())) throw new Problem('checksum-mismatch')
+    }
+    await finish()
+    if (checksum !== undefined) await request.commit(held)
+    return position
+  } catch (error) {
+    if (checksum === undefined && !halt.aborted && !(error instanceof Problem && error.code !== 'too-slow'))
+      await finish()
+    await storing.catch(() => undefined)
+    throw error
+  } finally {
+    segment?.loan.giveBack(true)
+  }
+}

@@ -1,0 +1,98 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import { Value } from 'typebox/value'
+import { cursorProblem, decodeCursor, encodeCursor } from '../base/cursor.ts'
+import { IdOf, type UploadId } from '../base/ids.ts'
+import { problems } from '../base/problem-schema.ts'
+import type { Engines } from '../engines/engines.ts'
+import type { UploadRow } from '../engines/tables.ts'
+import { personOf } from '../people/caller.ts'
+import { actor } from '../people/person.ts'
+import { checkReason, Reason } from '../people/reasons.ts'
+import { uploadsPage } from './queries.ts'
+import { UploadPage, UploadState } from './schemas.ts'
+import { keepUpload } from './worklist.ts'
+
+const view = (upload: UploadRow) => ({
+  id: upload.id,
+  dock: upload.dock,
+  camera: upload.camera,
+  filename: upload.filename,
+  size: upload.size,
+  received: upload.received,
+  ...(upload.sha256 === null ? {} : { sha256: upload.sha256 }),
+  state: upload.state,
+  kept: upload.kept,
+  recordedAt: upload.recordedAt.toISOString(),
+  createdAt: upload.createdAt.toISOString(),
+  expiresAt: upload.expiresAt.toISOString(),
+  ...(upload.state === 'open' || upload.state === 'expired' ? {} : { recordingId: upload.recording }),
+})
+
+const afterOf = (cursor: string | undefined): UploadId | undefined => {
+  if (cursor === undefined) return undefined
+  const [id] = decodeCursor(cursor)
+  if (!Value.Check(IdOf.upload, id)) throw cursorProblem()
+  return id
+}
+
+/** The supervisors' work list: uploads that stand still, and keeping what arrived of one. */
+export const uploadWorklistRoutes =
+  (engines: Engines): FastifyPluginAsyncTypebox =>
+  async (app) => {
+    app.get(
+      '/uploads',
+      {
+        config: { may: 'upload.list' },
+        schema: {
+          summary: 'Uploads by state, oldest first',
+          tags: ['supervisors'],
+          querystring: Type.Object(
+            {
+              state: Type.Optional(UploadState),
+              limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
+              cursor: Type.Optional(Type.String({ maxLength: 1024 })),
+            },
+            { additionalProperties: false },
+          ),
+          response: { 200: UploadPage, ...problems('bad-request') },
+        },
+      },
+      async (request) => {
+        const { state, limit, cursor } = request.query
+        const rows = await uploadsPage(engines.db, state, afterOf(cursor), limit)
+        const last = rows.at(-1)
+        return {
+          items: rows.map(view),
+          nextCursor: last === undefined || rows.length < limit ? null : encodeCursor([last.id]),
+        }
+      },
+    )
+
+    app.post(
+      '/uploads/:id/keep',
+      {
+        config: { may: 'upload.keep' },
+        schema: {
+          summary: 'Keep what arrived of an upload that was cut off for good',
+          tags: ['supervisors'],
+          params: Type.Object({ id: IdOf.upload }),
+          body: Type.Object({ reason: Reason }, { additionalProperties: false }),
+          response: {
+            202: Type.Object({ recordingId: IdOf.recording }),
+            ...problems('not-found', 'conflict', 'bad-request'),
+          },
+        },
+      },
+      async (request, reply) => {
+        const person = personOf(request)
+        const recordingId = await keepUpload(
+          engines,
+          actor(person, 'upload.keep'),
+          request.params.id,
+          checkReason(engines.config, person, request.body.reason),
+        )
+        return await reply.code(202).send({ recordingId })
+      },
+    )
+  }

@@ -1,0 +1,37 @@
+import { defineConfig } from 'vitest/config'
+
+/** Two cores are what we count on; tests that wait for engines share them well. */
+const workers = 2
+
+export default defineConfig({
+  test: {
+    maxWorkers: workers,
+    projects: [
+      {
+        test: { name: 'pure', include: ['test/pure/**/*.test.ts'], maxWorkers: workers },
+      },
+      {
+        // One project, so that these files share the one set of engines that its set-up starts.
+        test: {
+          name: 'stack',
+          include: ['test/{service,system,peers}/**/*.test.ts'],
+          globalSetup: ['test/engines.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          maxWorkers: workers,
+        },
+      },
+      {
+        // Last, one file at a time, each on engines of its own that it may kill.
+        test: {
+          name: 'fault',
+          include: ['test/fault/**/*.test.ts'],
+          testTimeout: 240_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+})
