@@ -15,7 +15,7 @@ export default defineConfig({
         test: {
           name: 'stack',
           include: ['test/{service,system,peers}/**/*.test.ts'],
-          globalSetup: ['test/engines.ts'],
+          globalSetup: ['test/global-setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           maxWorkers: workers,

@@ -67,7 +67,7 @@ export const matroskaTruncation = async (readAt: ReadAt, size: number): Promise<
   const header = vint(head, 4)
   if (header?.value == null) return null
   const segment = 4 + header.length + header.value
-  if (segment + 12 > head.length || head.readUInt32BE(segment) !== 0x18538067) return null
+  if (segment + 5 > head.length || head.readUInt32BE(segment) !== 0x18538067) return null
   const length = vint(head, segment + 4)
   if (length?.value == null) return null
   return segment + 4 + length.length + length.value > size ? 'shorter-than-declared' : null

@@ -54,12 +54,13 @@ const removeLeftovers = async (root: string): Promise<void> => {
 const passage = 0o711
 
 const makeRoot = async (rootDir: string): Promise<string> => {
-  await mkdir(rootDir, { recursive: true, mode: passage })
+  const made = await mkdir(rootDir, { recursive: true, mode: passage })
   const stat = await lstat(rootDir)
   // In a folder everybody may write to, such as /tmp, somebody else may have been there first.
   if (!stat.isDirectory() || (process.getuid !== undefined && stat.uid !== process.getuid()))
     throw new Error(`The scratch folder ${rootDir} belongs to somebody else. Set SCRATCH_DIR to a folder of this user.`)
-  await chmod(rootDir, passage)
+  // One that was there already keeps the permissions somebody gave it.
+  if (made !== undefined) await chmod(rootDir, passage)
   return await realpath(rootDir)
 }
 

@@ -131,7 +131,11 @@ export const withdrawOffers = async (db: Db, offers: readonly Offered[]): Promis
   await db
     .updateTable('jobs')
     .set({ offeredAt: null })
-    .where('id', 'in', offers.map((offer) => offer.id))
+    .where(
+      'id',
+      'in',
+      offers.map((offer) => offer.id),
+    )
     .where('state', '=', 'owed')
     .execute()
 }

@@ -12,7 +12,12 @@ import { endJob, oweAgain, type TakenJob, takeJob, tellRelays } from './queries.
  * the handler's signal, and the job goes back to owed at once. What a handler throws never comes out of here, only a
  * database that cannot be reached does; the job is then taken up again when its lease is over.
  */
-export const runJob = async (engines: Engines, handlers: Handlers, jobId: JobId, stop: AbortSignal): Promise<JobEnd> => {
+export const runJob = async (
+  engines: Engines,
+  handlers: Handlers,
+  jobId: JobId,
+  stop: AbortSignal,
+): Promise<JobEnd> => {
   if (stop.aborted) return 'not-taken'
   const { config, db, log, metrics } = engines
   const job = await takeJob(db, jobId, jobNames, config.JOB_LEASE_SECONDS)
@@ -59,7 +64,13 @@ const attempt = async (engines: Engines, handlers: Handlers, job: TakenJob, stop
   return await settle(engines, stop, verdict)
 }
 
-const failing = ({ db, clock }: Engines, job: TakenJob, error: unknown, failures: number, progress: number): Verdict => {
+const failing = (
+  { db, clock }: Engines,
+  job: TakenJob,
+  error: unknown,
+  failures: number,
+  progress: number,
+): Verdict => {
   const last = { state: 'failed', said: wordsOf(error), progress, failures } as const
   return { end: 'failed', error, write: () => endJob(db, job.id, job.attempt, last, clock.now()) }
 }

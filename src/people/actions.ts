@@ -8,7 +8,14 @@ import { type Db, inTransaction } from '../engines/postgres.ts'
 import { record } from '../ledger/record.ts'
 import { cutPage } from './page.ts'
 import { actor, type Person } from './person.ts'
-import { joinOfficer, pageOfPeople, personBySubject, personForUpdate, setPersonSuspended, upsertPerson } from './queries.ts'
+import {
+  joinOfficer,
+  pageOfPeople,
+  personBySubject,
+  personForUpdate,
+  setPersonSuspended,
+  upsertPerson,
+} from './queries.ts'
 import type { PersonClaims } from './token.ts'
 
 /**
@@ -23,7 +30,12 @@ export const recognise = async (
   const collar = claims.collar ?? null
   const known = await personBySubject(db, issuer, subject)
   const name = claims.name ?? known?.name ?? subject
-  const described = (id: PersonId): Person => ({ id, name, roles, ...(claims.collar === undefined ? {} : { collar: claims.collar }) })
+  const described = (id: PersonId): Person => ({
+    id,
+    name,
+    roles,
+    ...(claims.collar === undefined ? {} : { collar: claims.collar }),
+  })
   if (known !== undefined && known.name === name && known.collar === collar) {
     return { person: described(known.id), suspended: known.suspendedAt !== null }
   }

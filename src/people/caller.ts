@@ -1,5 +1,13 @@
 import type { FastifyRequest } from 'fastify'
+import type { Permission } from './permissions.ts'
 import type { Person } from './person.ts'
+
+declare module 'fastify' {
+  class FastifyContextConfig {
+    /** Who may call the route: its line in the table of permissions. The api refuses to boot with a route that has none. */
+    may?: Permission
+  }
+}
 
 const people = new WeakMap<FastifyRequest, Person>()
 

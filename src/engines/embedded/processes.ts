@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { cleanEnv, tethered } from './programs.ts'
@@ -109,16 +109,32 @@ const handle = (program: Program, pid: number, logFrom: number | undefined): Run
   }
 }
 
-/** What an earlier start left running of this program, or nothing. Never a process that merely has its old number. */
-export const leftover = (program: Program): Running | undefined => {
+const everyPid = (): number[] => {
+  const numbers =
+    process.platform === 'linux'
+      ? readdirSync('/proc')
+      : execFileSync('ps', ['-axo', 'pid='], { encoding: 'utf8', stdio: 'pipe' }).split('\n')
+  return numbers.map(Number).filter((pid) => Number.isSafeInteger(pid) && pid > 1)
+}
+
+const notedPid = ({ dataDir, name }: Program): number => {
   try {
-    const pid = Number(readFileSync(pidFile(program.dataDir, program.name), 'utf8'))
-    return Number.isSafeInteger(pid) && pid > 1 && isOurs(pid, program.marker)
-      ? handle(program, pid, undefined)
-      : undefined
+    return Number(readFileSync(pidFile(dataDir, name), 'utf8'))
   } catch {
-    return undefined
+    return Number.NaN
   }
+}
+
+/**
+ * What an earlier start left running of this program, or nothing; never a process that merely has its old number. A start
+ * that was killed while it launched the program had no time to note its number, so it is looked for by its command line.
+ */
+export const leftover = (program: Program): Running | undefined => {
+  const noted = notedPid(program)
+  const pid = isOurs(noted, program.marker)
+    ? noted
+    : everyPid().find((one) => commandLine(one)?.[0] === program.command && isOurs(one, program.marker))
+  return pid === undefined ? undefined : handle(program, pid, undefined)
 }
 
 /** Starts it in a session of its own, so that Ctrl-C at the terminal reaches the supervisor only, which stops it in order. */

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { type ProblemCode, problems as table } from '../base/problem.ts'
+import { type ProblemCode, problems as table } from './problem.ts'
 
 /** RFC 9457, with a stable `code` and what to do next. Some problems carry further members, such as `serverTime`. */
 export const ProblemDocument = Type.Object(
@@ -15,7 +15,10 @@ export const ProblemDocument = Type.Object(
   { $id: 'Problem', additionalProperties: true },
 )
 
-export type ProblemResponse = { description: string; content: { 'application/problem+json': { schema: object; examples: object } } }
+export type ProblemResponse = {
+  description: string
+  content: { 'application/problem+json': { schema: object; examples: object } }
+}
 
 /** An example of a problem's document, as it is sent. */
 export const documentOf = (code: ProblemCode, detail: string | undefined, requestId: string) => {
@@ -35,7 +38,10 @@ export const problems = (...codes: ProblemCode[]): Record<number, ProblemRespons
           'application/problem+json': {
             schema: { $ref: 'Problem#' },
             examples: Object.fromEntries(
-              same.map((code) => [code, { value: documentOf(code, undefined, '019ab0c4-7d2e-7b1a-8f0e-3c5d6e7f8091') }]),
+              same.map((code) => [
+                code,
+                { value: documentOf(code, undefined, '019ab0c4-7d2e-7b1a-8f0e-3c5d6e7f8091') },
+              ]),
             ),
           },
         },
@@ -43,3 +49,6 @@ export const problems = (...codes: ProblemCode[]): Record<number, ProblemRespons
     ]),
   )
 }
+
+/** The answer of a route that has nothing to tell but its status. */
+export const Nothing = Type.Unsafe<undefined>({ type: 'null', description: 'Done' })
