@@ -55,9 +55,10 @@ export const openStudio = async (limits: Partial<FfmpegLimits> = {}): Promise<St
 }
 
 /** Where a box stands in a file: `start` of its header, `end` of its content. */
-export type Found = { start: number; end: number; type: string }
+type Found = { start: number; end: number; type: string }
 
-const boxesWithin = (bytes: Buffer, from: number, to: number): Found[] => {
+/** The boxes between two offsets. */
+export const boxesWithin = (bytes: Buffer, from: number, to: number): Found[] => {
   const found: Found[] = []
   for (let start = from; start + 8 <= to; ) {
     const size = bytes.readUInt32BE(start)

@@ -32,7 +32,7 @@ export type Examination = {
   tracks: Track[]
   position?: Position
   truncated: { is: boolean; why?: Truncation }
-  /** No demuxer can read it, or nothing in it can be shown or heard. */
+  /** No demuxer can read it, or nothing in it can be shown; of sound alone, or heard. */
   unplayable: boolean
   silentStart: boolean
   /** For a person to read: what could not be found out, and why. */
@@ -153,13 +153,16 @@ const listen = async (
   return silent
 }
 
-const tooLarge = ({ width = 0, height = 0 }: Track, maxPixels: number) => width * height > maxPixels
+/** Whether one frame can be decoded within our limits; a size of nought means that ffmpeg found none it believes. */
+const isShowable = ({ width = 0, height = 0, packets }: Track, maxPixels: number) =>
+  width > 0 && height > 0 && width * height <= maxPixels && packets !== 0
 
-/** Whether anything can be shown or heard: a video or audio track of bearable size that is not known to be empty. */
-const playable = (tracks: Track[], maxPixels: number) =>
-  tracks.some(
-    (track) => (track.kind === 'video' || track.kind === 'audio') && !tooLarge(track, maxPixels) && track.packets !== 0,
-  ) && !tracks.some((track) => tooLarge(track, maxPixels))
+/** Whether what is there to see can be shown or, where there is nothing to see, heard. */
+const isPlayable = (tracks: Track[], maxPixels: number) => {
+  const pictures = tracks.filter(({ kind }) => kind === 'video')
+  if (pictures.length > 0) return pictures.some((track) => isShowable(track, maxPixels))
+  return tracks.some(({ kind, packets }) => kind === 'audio' && packets !== 0)
+}
 
 const examineKnown = async (
   subject: Subject,
@@ -181,7 +184,8 @@ const examineKnown = async (
   }
 
   const position = await positionIn(subject, container, movie, answer, notes)
-  const unplayable = answer === null || !playable(tracks, ffmpeg.limits.maxPixels)
+  const unplayable = answer === null || !isPlayable(tracks, ffmpeg.limits.maxPixels)
+  if (unplayable && answer !== null) notes.push('nothing in it can be shown: no frame of a size that is decoded here')
   return {
     container: container.kind,
     mediaType: container.mediaType,

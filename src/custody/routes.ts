@@ -1,18 +1,19 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import { cursorProblem, decodeCursor, encodeCursor } from '../base/cursor.ts'
+import { cursorProblem, decodeCursor } from '../base/cursor.ts'
 import { IdOf, Serial } from '../base/ids.ts'
 import { problems } from '../base/problem-schema.ts'
-import { dockOf, isDock } from '../docks/caller.ts'
+import { dockOf, maybeDockOf } from '../docks/caller.ts'
 import type { Engines } from '../engines/engines.ts'
 import { personOf } from '../people/caller.ts'
+import { Cursor, cutPage, defaultLimit, Limit, pageOf } from '../people/page.ts'
 import { checkReason, Reason } from '../people/reasons.ts'
 import { acceptRecording, approveDiscardOf, askDiscard } from './disputes.ts'
 import { type FileState, refuseRepeats, takeManifest } from './manifest.ts'
 import { shortfallPage } from './queries.ts'
 import { type Asker, type ReceiptAnswer, receiptRetryAfter, recordingReceipt, uploadReceipt } from './receipts.ts'
-import { Manifest, ManifestState, Page, RecordingRef, Shortfall } from './schemas.ts'
+import { Manifest, ManifestState, Missing, RecordingRef } from './schemas.ts'
 
 const reasonBody = Type.Object({ reason: Reason }, { additionalProperties: false })
 const recordingParams = Type.Object({ id: IdOf.recording })
@@ -29,8 +30,16 @@ const receiptResponses = {
   ...problems('quarantined', 'upload-incomplete', 'not-found', 'gone'),
 }
 
-const asker = (request: FastifyRequest): Asker =>
-  isDock(request) ? { kind: 'dock', dock: dockOf(request) } : { kind: 'person', person: personOf(request) }
+const asker = (request: FastifyRequest): Asker => {
+  const dock = maybeDockOf(request)
+  return dock === undefined ? { kind: 'person', person: personOf(request) } : { kind: 'dock', dock }
+}
+
+const missing = (row: Awaited<ReturnType<typeof shortfallPage>>[number]) => ({
+  name: row.name, size: row.size, sha256: row.sha256, recordedAt: row.recordedAt.toISOString(),
+  ...(row.number === null ? {} : { number: row.number }), ...(row.sequence === null ? {} : { sequence: row.sequence }),
+  dock: row.dock, firstAnnouncedAt: row.firstAt.toISOString(), lastAnnouncedAt: row.lastAt.toISOString(),
+})
 
 const sendReceipt = async (reply: FastifyReply, answer: ReceiptAnswer): Promise<FastifyReply> =>
   'jws' in answer
@@ -106,37 +115,21 @@ export const custodyRoutes =
           summary: 'What a camera announced and never arrived',
           tags: ['docks'],
           params: Type.Object({ serial: Serial }),
-          querystring: Type.Object(Page, { additionalProperties: false }),
-          response: { 200: Shortfall, ...problems('bad-request') },
+          querystring: Type.Object({ limit: Limit, cursor: Cursor }, { additionalProperties: false }),
+          response: { 200: pageOf(Missing), ...problems('bad-request') },
         },
       },
       async (request) => {
-        const { limit, cursor } = request.query
+        const { limit = defaultLimit, cursor } = request.query
         const [at, sha256] = cursor === undefined ? [] : decodeCursor(cursor)
         const after = at === undefined || sha256 === undefined ? undefined : { at: new Date(at), sha256 }
         if (after !== undefined && Number.isNaN(after.at.getTime())) throw cursorProblem()
-        const rows = await shortfallPage(engines.db, request.params.serial, after, limit)
-        const last = rows.at(-1)
-        return {
-          items: rows.map((row) => ({
-            name: row.name,
-            size: row.size,
-            sha256: row.sha256,
-            recordedAt: row.recordedAt.toISOString(),
-            ...(row.number === null ? {} : { number: row.number }),
-            ...(row.sequence === null ? {} : { sequence: row.sequence }),
-            dock: row.dock,
-            firstAnnouncedAt: row.firstAt.toISOString(),
-            lastAnnouncedAt: row.lastAt.toISOString(),
-          })),
-          nextCursor:
-            last === undefined || rows.length < limit ? null : encodeCursor([last.firstAt.toISOString(), last.sha256]),
-        }
-      },
-    )
+        const rows = await shortfallPage(engines.db, request.params.serial, after, limit + 1)
+      return cutPage(rows, limit, missing, (row) => [row.firstAt.toISOString(), row.sha256])
+    },
+  )
 
-    app.get(
-      '/uploads/:id/receipt',
+'/uploads/:id/receipt',
       {
         config: { may: 'receipt.read' },
         schema: {
@@ -151,32 +144,24 @@ export const custodyRoutes =
     )
 
     app.get(
-      '/recordings/:id/receipt',
-      {
-        config: { may: 'receipt.read' },
-        schema: {
+      '/recordings/:id/receipt',may: 'receipt.read' ,
+        schema: 
           summary: 'The custody receipt of a recording',
           tags: ['docks'],
           params: recordingParams,
-          response: receiptResponses,
-        },
-      },
+          response: receiptResponses,,,
       async (request, reply) =>
         await sendReceipt(reply, await recordingReceipt(engines, asker(request), request.params.id)),
     )
 
     app.post(
-      '/recordings/:id/acceptance',
-      {
-        config: { may: 'recording.accept' },
-        schema: {
+      '/recordings/:id/acceptance',may: 'recording.accept' ,
+        schema: 
           summary: 'Accept a quarantined recording under the digest that was read',
           tags: ['supervisors'],
           params: recordingParams,
           body: reasonBody,
-          response: { 202: RecordingRef, ...problems('not-found', 'conflict', 'bad-request') },
-        },
-      },
+          response: 202: RecordingRef, ...problems('not-found', 'conflict', 'bad-request') ,,,
       async (request, reply) => {
         const person = personOf(request)
         await acceptRecording(
@@ -190,17 +175,13 @@ export const custodyRoutes =
     )
 
     app.post(
-      '/recordings/:id/discard',
-      {
-        config: { may: 'recording.discard' },
-        schema: {
+      '/recordings/:id/discard',may: 'recording.discard' ,
+        schema: 
           summary: 'Ask that a quarantined recording be discarded',
           tags: ['supervisors'],
           params: recordingParams,
           body: reasonBody,
-          response: { 202: RecordingRef, ...problems('not-found', 'conflict', 'bad-request') },
-        },
-      },
+          response: 202: RecordingRef, ...problems('not-found', 'conflict', 'bad-request') ,,,
       async (request, reply) => {
         const person = personOf(request)
         await askDiscard(engines, person, request.params.id, checkReason(engines.config, person, request.body.reason))
@@ -209,17 +190,13 @@ export const custodyRoutes =
     )
 
     app.post(
-      '/recordings/:id/discard/approval',
-      {
-        config: { may: 'recording.approve-discard' },
-        schema: {
+      '/recordings/:id/discard/approval',may: 'recording.approve-discard' ,
+        schema: 
           summary: 'Approve, as a second person, that a quarantined recording be discarded',
           tags: ['supervisors'],
           params: recordingParams,
           body: reasonBody,
-          response: { 202: RecordingRef, ...problems('not-found', 'conflict', 'same-person', 'bad-request') },
-        },
-      },
+          response: 202: RecordingRef, ...problems('not-found', 'conflict', 'same-person', 'bad-request') ,,,
       async (request, reply) => {
         const person = personOf(request)
         await approveDiscardOf(

@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import { CollarNumber, Digest, IdOf, Serial } from '../base/ids.ts'
 import { Time } from '../base/time.ts'
+import type { FileState } from './manifest.ts'
 
 const closed = { additionalProperties: false } as const
 export const FileName = Type.String({
@@ -38,16 +39,14 @@ export const Manifest = Type.Object(
   closed,
 )
 
+const states: FileState['state'][] = ['owed', 'uploading', 'verifying', 'held', 'quarantined', 'erased']
+
 export const ManifestState = Type.Object({
   items: Type.Array(
     Type.Object({
       name: Type.String(),
       sha256: Digest,
-      state: Type.Union(
-        (['owed', 'uploading', 'verifying', 'held', 'quarantined', 'erased'] as const).map((state) =>
-          Type.Literal(state),
-        ),
-      ),
+      state: Type.Unsafe<FileState['state']>({ type: 'string', enum: states }),
       uploadUrl: Type.Optional(Type.String({ format: 'uri' })),
       recordingId: Type.Optional(IdOf.recording),
       receiptUrl: Type.Optional(
@@ -57,26 +56,16 @@ export const ManifestState = Type.Object({
   ),
 })
 
-export const Shortfall = Type.Object({
-  items: Type.Array(
-    Type.Object({
-      name: Type.String(),
-      size: Type.Integer(),
-      sha256: Digest,
-      recordedAt: Type.String({ format: 'date-time' }),
-      number: Type.Optional(Type.Integer()),
-      sequence: Type.Optional(Type.String()),
-      dock: IdOf.dock,
-      firstAnnouncedAt: Type.String({ format: 'date-time' }),
-      lastAnnouncedAt: Type.String({ format: 'date-time' }),
-    }),
-  ),
-  nextCursor: Type.Union([Type.String(), Type.Null()]),
+export const Missing = Type.Object({
+  name: Type.String(),
+  size: Type.Integer(),
+  sha256: Digest,
+  recordedAt: Type.String({ format: 'date-time' }),
+  number: Type.Optional(Type.Integer()),
+  sequence: Type.Optional(Type.String()),
+  dock: IdOf.dock,
+  firstAnnouncedAt: Type.String({ format: 'date-time' }),
+  lastAnnouncedAt: Type.String({ format: 'date-time' }),
 })
-
-export const Page = {
-  limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
-  cursor: Type.Optional(Type.String({ maxLength: 1024 })),
-}
 
 export const RecordingRef = Type.Object({ id: IdOf.recording })

@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { IdOf } from '../base/ids.ts'
 import { Problem } from '../base/problem.ts'
-import { problems } from '../base/problem-schema.ts'
+import { Nothing, problems } from '../base/problem-schema.ts'
 import { dockOf } from '../docks/caller.ts'
 import type { Engines } from '../engines/engines.ts'
 import type { UploadRow } from '../engines/tables.ts'
@@ -22,7 +22,6 @@ import {
 } from './tus.ts'
 
 const params = Type.Object({ id: IdOf.upload })
-const Nothing = Type.Null({ description: 'No body' })
 
 const header = (request: FastifyRequest, name: string): string | undefined => {
   const value = request.headers[name]
@@ -66,7 +65,7 @@ export const uploadRoutes =
             'tus-checksum-algorithm': checksumAlgorithms.join(','),
             'tus-max-size': engines.config.UPLOAD_MAX_BYTES,
           })
-          .send(),
+          .send(undefined),
     )
 
     app.post(
@@ -109,7 +108,7 @@ export const uploadRoutes =
         return await reply
           .code(201)
           .headers({ 'upload-offset': upload.received, ...expires(upload) })
-          .send()
+          .send(undefined)
       },
     )
 
@@ -135,7 +134,7 @@ export const uploadRoutes =
             'upload-metadata': writeMetadata(upload.metadata),
             ...expires(upload),
           })
-          .send()
+          .send(undefined)
       },
     )
 
@@ -178,7 +177,7 @@ export const uploadRoutes =
         return await reply
           .code(204)
           .headers({ 'upload-offset': upload.received, ...expires(upload) })
-          .send()
+          .send(undefined)
       },
     )
 
@@ -195,7 +194,7 @@ export const uploadRoutes =
       },
       async (request, reply) => {
         await terminateUpload(engines, ingest, dockOf(request), request.params.id)
-        return await reply.code(204).send()
+        return await reply.code(204).send(undefined)
       },
     )
   }

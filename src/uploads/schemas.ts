@@ -1,13 +1,11 @@
 import { Type } from 'typebox'
 import { Digest, IdOf, Serial } from '../base/ids.ts'
+import type { UploadState as UploadStates } from '../engines/tables.ts'
 
-export const UploadState = Type.Union(
-  (['open', 'stored', 'completing', 'verified', 'quarantined', 'expired', 'ended'] as const).map((state) =>
-    Type.Literal(state),
-  ),
-)
+const states: UploadStates[] = ['open', 'stored', 'completing', 'verified', 'quarantined', 'expired', 'ended']
+export const UploadState = Type.Unsafe<UploadStates>({ type: 'string', enum: states })
 
-const UploadView = Type.Object({
+export const UploadView = Type.Object({
   id: IdOf.upload,
   dock: IdOf.dock,
   camera: Serial,
@@ -21,9 +19,4 @@ const UploadView = Type.Object({
   createdAt: Type.String({ format: 'date-time' }),
   expiresAt: Type.String({ format: 'date-time' }),
   recordingId: Type.Optional(IdOf.recording),
-})
-
-export const UploadPage = Type.Object({
-  items: Type.Array(UploadView),
-  nextCursor: Type.Union([Type.String(), Type.Null()]),
 })

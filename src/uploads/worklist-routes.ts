@@ -1,16 +1,17 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { Value } from 'typebox/value'
-import { cursorProblem, decodeCursor, encodeCursor } from '../base/cursor.ts'
+import { cursorProblem, decodeCursor } from '../base/cursor.ts'
 import { IdOf, type UploadId } from '../base/ids.ts'
 import { problems } from '../base/problem-schema.ts'
 import type { Engines } from '../engines/engines.ts'
 import type { UploadRow } from '../engines/tables.ts'
 import { personOf } from '../people/caller.ts'
+import { Cursor, cutPage, defaultLimit, Limit, pageOf } from '../people/page.ts'
 import { actor } from '../people/person.ts'
 import { checkReason, Reason } from '../people/reasons.ts'
 import { uploadsPage } from './queries.ts'
-import { UploadPage, UploadState } from './schemas.ts'
+import { UploadState, UploadView } from './schemas.ts'
 import { keepUpload } from './worklist.ts'
 
 const view = (upload: UploadRow) => ({
@@ -50,16 +51,16 @@ export const uploadWorklistRoutes =
           querystring: Type.Object(
             {
               state: Type.Optional(UploadState),
-              limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
-              cursor: Type.Optional(Type.String({ maxLength: 1024 })),
+              limit: Limit,
+              cursor: Cursor,
             },
             { additionalProperties: false },
           ),
-          response: { 200: UploadPage, ...problems('bad-request') },
+          response: { 200: pageOf(UploadView), ...problems('bad-request') },
         },
       },
       async (request) => {
-        const { state, limit, cursor } = request.query
+        const { state, limit = defaultLimit, cursor } = request.query
         const rows = await uploadsPage(engines.db, state, afterOf(cursor), limit)
         const last = rows.at(-1)
         return {
