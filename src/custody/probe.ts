@@ -184,8 +184,10 @@ const examineKnown = async (
   }
 
   const position = await positionIn(subject, container, movie, answer, notes)
-  const unplayable = answer === null || !isPlayable(tracks, ffmpeg.limits.maxPixels)
-  if (unplayable && answer !== null) notes.push('nothing in it can be shown: no frame of a size that is decoded here')
+  const elsewhere = movie !== null && movie.tracks.length > 0 && movie.tracks.every(({ external }) => external)
+  const unplayable = answer === null || elsewhere || !isPlayable(tracks, ffmpeg.limits.maxPixels)
+  if (unplayable && answer !== null && !elsewhere)
+    notes.push('nothing in it can be shown: no frame of a size that is decoded here')
   return {
     container: container.kind,
     mediaType: container.mediaType,

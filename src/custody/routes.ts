@@ -36,9 +36,15 @@ const asker = (request: FastifyRequest): Asker => {
 }
 
 const missing = (row: Awaited<ReturnType<typeof shortfallPage>>[number]) => ({
-  name: row.name, size: row.size, sha256: row.sha256, recordedAt: row.recordedAt.toISOString(),
-  ...(row.number === null ? {} : { number: row.number }), ...(row.sequence === null ? {} : { sequence: row.sequence }),
-  dock: row.dock, firstAnnouncedAt: row.firstAt.toISOString(), lastAnnouncedAt: row.lastAt.toISOString(),
+  name: row.name,
+  size: row.size,
+  sha256: row.sha256,
+  recordedAt: row.recordedAt.toISOString(),
+  ...(row.number === null ? {} : { number: row.number }),
+  ...(row.sequence === null ? {} : { sequence: row.sequence }),
+  dock: row.dock,
+  firstAnnouncedAt: row.firstAt.toISOString(),
+  lastAnnouncedAt: row.lastAt.toISOString(),
 })
 
 const sendReceipt = async (reply: FastifyReply, answer: ReceiptAnswer): Promise<FastifyReply> =>
@@ -125,11 +131,12 @@ export const custodyRoutes =
         const after = at === undefined || sha256 === undefined ? undefined : { at: new Date(at), sha256 }
         if (after !== undefined && Number.isNaN(after.at.getTime())) throw cursorProblem()
         const rows = await shortfallPage(engines.db, request.params.serial, after, limit + 1)
-      return cutPage(rows, limit, missing, (row) => [row.firstAt.toISOString(), row.sha256])
-    },
-  )
+        return cutPage(rows, limit, missing, (row) => [row.firstAt.toISOString(), row.sha256])
+      },
+    )
 
-'/uploads/:id/receipt',
+    app.get(
+      '/uploads/:id/receipt',
       {
         config: { may: 'receipt.read' },
         schema: {
@@ -144,24 +151,32 @@ export const custodyRoutes =
     )
 
     app.get(
-      '/recordings/:id/receipt',may: 'receipt.read' ,
-        schema: 
+      '/recordings/:id/receipt',
+      {
+        config: { may: 'receipt.read' },
+        schema: {
           summary: 'The custody receipt of a recording',
           tags: ['docks'],
           params: recordingParams,
-          response: receiptResponses,,,
+          response: receiptResponses,
+        },
+      },
       async (request, reply) =>
         await sendReceipt(reply, await recordingReceipt(engines, asker(request), request.params.id)),
     )
 
     app.post(
-      '/recordings/:id/acceptance',may: 'recording.accept' ,
-        schema: 
+      '/recordings/:id/acceptance',
+      {
+        config: { may: 'recording.accept' },
+        schema: {
           summary: 'Accept a quarantined recording under the digest that was read',
           tags: ['supervisors'],
           params: recordingParams,
           body: reasonBody,
-          response: 202: RecordingRef, ...problems('not-found', 'conflict', 'bad-request') ,,,
+          response: { 202: RecordingRef, ...problems('not-found', 'conflict', 'bad-request') },
+        },
+      },
       async (request, reply) => {
         const person = personOf(request)
         await acceptRecording(
@@ -175,13 +190,17 @@ export const custodyRoutes =
     )
 
     app.post(
-      '/recordings/:id/discard',may: 'recording.discard' ,
-        schema: 
+      '/recordings/:id/discard',
+      {
+        config: { may: 'recording.discard' },
+        schema: {
           summary: 'Ask that a quarantined recording be discarded',
           tags: ['supervisors'],
           params: recordingParams,
           body: reasonBody,
-          response: 202: RecordingRef, ...problems('not-found', 'conflict', 'bad-request') ,,,
+          response: { 202: RecordingRef, ...problems('not-found', 'conflict', 'bad-request') },
+        },
+      },
       async (request, reply) => {
         const person = personOf(request)
         await askDiscard(engines, person, request.params.id, checkReason(engines.config, person, request.body.reason))
@@ -190,13 +209,17 @@ export const custodyRoutes =
     )
 
     app.post(
-      '/recordings/:id/discard/approval',may: 'recording.approve-discard' ,
-        schema: 
+      '/recordings/:id/discard/approval',
+      {
+        config: { may: 'recording.approve-discard' },
+        schema: {
           summary: 'Approve, as a second person, that a quarantined recording be discarded',
           tags: ['supervisors'],
           params: recordingParams,
           body: reasonBody,
-          response: 202: RecordingRef, ...problems('not-found', 'conflict', 'same-person', 'bad-request') ,,,
+          response: { 202: RecordingRef, ...problems('not-found', 'conflict', 'same-person', 'bad-request') },
+        },
+      },
       async (request, reply) => {
         const person = personOf(request)
         await approveDiscardOf(

@@ -43,7 +43,7 @@ const rolesIn = (claim: unknown): Role[] => {
 }
 
 const nameIn = (payload: JWTPayload): string | undefined => {
-  const given = [payload['name'], payload['preferred_username']].find(
+  const given = [payload.name, payload.preferred_username].find(
     (each) => typeof each === 'string' && each.trim() !== '',
   )
   return typeof given === 'string'

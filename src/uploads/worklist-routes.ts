@@ -61,12 +61,7 @@ export const uploadWorklistRoutes =
       },
       async (request) => {
         const { state, limit = defaultLimit, cursor } = request.query
-        const rows = await uploadsPage(engines.db, state, afterOf(cursor), limit)
-        const last = rows.at(-1)
-        return {
-          items: rows.map(view),
-          nextCursor: last === undefined || rows.length < limit ? null : encodeCursor([last.id]),
-        }
+        return cutPage(await uploadsPage(engines.db, state, afterOf(cursor), limit + 1), limit, view, (row) => [row.id])
       },
     )
 

@@ -1,0 +1,87 @@
+import { sql } from 'kysely'
+import type { CameraSerial, Collar, RecordingId } from '../base/ids.ts'
+import type { Db, Tx } from '../engines/postgres.ts'
+import type { RecordingStatus } from '../engines/tables.ts'
+import type { Person } from '../people/person.ts'
+import { visibleTo } from '../people/visibility.ts'
+import { type CatalogueRow, shownColumns } from './recording.ts'
+
+/** A row's place in the order of the list: microseconds since 1970 as a whole number, then the id. */
+export type Place = { micros: string; id: RecordingId }
+
+export type Filters = {
+  camera?: CameraSerial
+  officer?: Collar
+  category?: string
+  incident?: string
+  sequence?: string
+  /** `from` belongs to the interval, `to` does not. */
+  from?: Date
+  to?: Date
+  statuses: readonly RecordingStatus[]
+}
+
+// A second object of the same file is nobody's to see.
+const catalogue = (db: Db | Tx, person: Person) =>
+  db
+    .selectFrom('recordings')
+    .select(shownColumns)
+    .select((eb) =>
+      eb
+        .selectFrom('assignments')
+        .select('assignments.officer')
+        .whereRef('assignments.camera', '=', 'recordings.camera')
+        .where(sql<boolean>`assignments.during @> recordings.corrected_at`)
+        .as('officer'),
+    )
+    .where('duplicateOf', 'is', null)
+    .where(visibleTo(person))
+
+/** The recording, if this person may know of it. */
+export const catalogueRow = async (db: Db | Tx, person: Person, id: RecordingId): Promise<CatalogueRow | undefined> =>
+  await catalogue(db, person).where('id', '=', id).executeTakeFirst()
+
+/** Recordings that this person may know of, newest first, after a place; `limit` rows at most. */
+export const cataloguePage = async (
+  db: Db | Tx,
+  person: Person,
+  filters: Filters,
+  after: Place | undefined,
+  limit: number,
+): Promise<(CatalogueRow & { micros: string })[]> => {
+  const { camera, officer, category, incident, sequence, from, to } = filters
+  let query = catalogue(db, person)
+    .select(sql<string>`(extract(epoch from recordings.recorded_at) * 1000000)::bigint::text`.as('micros'))
+    .where('status', 'in', filters.statuses)
+    .orderBy('recordedAt', 'desc')
+    .orderBy('id', 'desc')
+    .limit(limit)
+  if (camera !== undefined) query = query.where('camera', '=', camera)
+  if (category !== undefined) query = query.where('category', '=', category)
+  if (incident !== undefined) query = query.where('incident', '=', incident)
+  if (sequence !== undefined) query = query.where('sequence', '=', sequence)
+  if (from !== undefined) query = query.where('recordedAt', '>=', from)
+  if (to !== undefined) query = query.where('recordedAt', '<', to)
+  if (officer !== undefined) {
+    query = query.where(
+      sql<boolean>`exists (
+        select from assignments
+        where assignments.camera = recordings.camera and assignments.officer = ${officer}
+          and assignments.during @> recordings.corrected_at
+      )`,
+    )
+  }
+  if (after !== undefined) {
+    // Seconds and the rest apart: an interval times a number is exact only up to 2^53.
+    const at = sql`timestamptz 'epoch' + ${after.micros}::bigint / 1000000 * interval '1 second'
+      + ${after.micros}::bigint % 1000000 * interval '1 microsecond'`
+    query = query.where(sql<boolean>`(recordings.recorded_at, recordings.id) < (${at}, ${after.id}::uuid)`)
+  }
+  return await query.execute()
+}
+
+/** Whether there is such a recording, for anyone. */
+export const recordingExists = async (db: Db, id: RecordingId): Promise<boolean> => {
+  const query = db.selectFrom('recordings').select('id').where('id', '=', id).where('duplicateOf', 'is', null)
+  return (await query.executeTakeFirst()) !== undefined
+}

@@ -1,0 +1,55 @@
+import type { Collar } from '../base/ids.ts'
+import { iso } from '../base/time.ts'
+import type { RecordingRow, RecordingStatus } from '../engines/tables.ts'
+
+/** In the order footage passes through them; `quarantined` stands aside. */
+export const statuses = [
+  'received',
+  'verified',
+  'active',
+  'quarantined',
+  'due',
+  'grace',
+  'erased',
+] as const satisfies readonly RecordingStatus[]
+
+/** What a list shows that asks for no status: not what is still on its way, hidden or gone. */
+export const listedStatuses: readonly RecordingStatus[] = ['verified', 'active', 'quarantined', 'due']
+
+/** The columns that the catalogue shows of a recording. */
+export const shownColumns = [
+  'id',
+  'camera',
+  'dock',
+  'recordedAt',
+  'clockOffset',
+  'receivedAt',
+  'duration',
+  'size',
+  'sha256',
+  'status',
+  'quarantinedBecause',
+  'flags',
+  'category',
+  'incident',
+  'number',
+  'sequence',
+  'filename',
+  'tracks',
+  'facts',
+] as const satisfies readonly (keyof RecordingRow)[]
+
+/** `officer`: whom the camera was assigned to when it recorded, by the corrected clock. */
+export type CatalogueRow = Pick<RecordingRow, (typeof shownColumns)[number]> & { officer: Collar | null }
+
+/** A recording as the wire shows it. What is not known is null; only `clockOffset` is left out then. */
+export const viewOf = ({ clockOffset, recordedAt, receivedAt, facts, ...row }: CatalogueRow) => ({
+  ...row,
+  recordedAt: iso(recordedAt),
+  receivedAt: iso(receivedAt),
+  ...(clockOffset === null ? {} : { clockOffset }),
+  container: facts.container ?? null,
+  startTime: facts.startTime ?? null,
+  position: facts.position ?? null,
+  renditions: [],
+})
