@@ -4,6 +4,7 @@ import { makeEngines } from '../src/engines/engines.ts'
 import { makeLog } from '../src/engines/log.ts'
 import { serveMetrics } from '../src/engines/metrics.ts'
 import { refuseWrongSchema } from '../src/engines/migrate.ts'
+import { databaseLost } from '../src/engines/postgres.ts'
 import { handlers } from './handlers.ts'
 import { startWorker } from './worker.ts'
 
@@ -12,10 +13,16 @@ const main = async (): Promise<void> => {
   const config = readConfig(process.env)
   const log = makeLog(config.LOG_LEVEL, 'worker')
   const engines = await makeEngines(config, log)
-  await refuseWrongSchema(engines.db)
+  await refuseWrongSchema(engines.db).catch((error: unknown) => {
+    throw databaseLost(error) ? new Error('the database at DATABASE_URL does not answer.') : error
+  })
   const metrics =
     config.METRICS_PORT === 0 ? undefined : serveMetrics(engines.metrics, config.HTTP_HOST, config.METRICS_PORT)
-  if (metrics !== undefined) await once(metrics, 'listening')
+  if (metrics !== undefined) {
+    await once(metrics, 'listening').catch(() => {
+      throw new Error(`port ${config.METRICS_PORT} for the metrics is taken: choose another METRICS_PORT.`)
+    })
+  }
   const worker = await startWorker(engines, handlers)
 
   const stop = async (): Promise<void> => {
@@ -26,7 +33,8 @@ const main = async (): Promise<void> => {
     await engines.close()
     process.exit(0)
   }
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop())
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.once(signal, () => void stop().catch(() => process.exit(1)))
 }
 
 main().catch((error: unknown) => {

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
+import { newId } from '../base/ids.ts'
 import { type ProblemCode, problems } from '../base/problem.ts'
 import { documentOf } from '../base/problem-schema.ts'
-import { newId } from '../base/ids.ts'
 
 const codeOf = (error: Error & { code?: string }): ProblemCode => {
   if (error.code === 'HPE_HEADER_OVERFLOW') return 'headers-too-large'

@@ -3,10 +3,10 @@ import { decodeJwt } from 'jose'
 import { Value } from 'typebox/value'
 import { IdOf } from '../base/ids.ts'
 import { Problem, problems } from '../base/problem.ts'
-import type { Engines } from '../engines/engines.ts'
-import { recordRefusal } from '../ledger/refusals.ts'
 import { actorOf, callIsFromDock, maybeDockOf } from '../docks/caller.ts'
 import { verifyDockToken } from '../docks/token.ts'
+import type { Engines } from '../engines/engines.ts'
+import { recordRefusal } from '../ledger/refusals.ts'
 import { recognise } from '../people/actions.ts'
 import { callIsFrom, maybePersonOf } from '../people/caller.ts'
 import type { IssuerKeys } from '../people/issuer.ts'
@@ -104,7 +104,9 @@ export const installGuards = (app: FastifyInstance, engines: Engines, keys: Issu
 }
 
 const idOf = (params: unknown): string | undefined =>
-  typeof params === 'object' && params !== null && 'id' in params && typeof params.id === 'string' ? params.id : undefined
+  typeof params === 'object' && params !== null && 'id' in params && typeof params.id === 'string'
+    ? params.id
+    : undefined
 
 /** Whose requests are counted together; undefined for a route that anyone may call. */
 export const callerKey = (request: FastifyRequest): string | undefined => {

@@ -29,18 +29,23 @@ const tooLarge = (limit: number): Problem => new Problem('too-large', `A body ma
 const readAll = async (payload: Readable, limit: number): Promise<Buffer> => {
   const chunks: Buffer[] = []
   let size = 0
-  const late = AbortSignal.timeout(slowestMs)
-  const stand = Promise.withResolvers<never>()
-  stand.promise.catch(() => undefined)
-  late.addEventListener('abort', () => stand.reject(new Problem('too-slow')), { once: true })
-  const chunksOf = payload.iterator({ destroyOnReturn: false })
-  for (;;) {
-    const next = await Promise.race([chunksOf.next(), stand.promise])
-    if (next.done === true) return Buffer.concat(chunks, size)
-    const chunk: Buffer = next.value
-    size += chunk.length
-    if (size > limit) throw tooLarge(limit)
-    chunks.push(chunk)
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(new Problem('too-slow')), slowestMs)
+  const arriving = payload.iterator({ destroyOnReturn: false })
+  try {
+    for (;;) {
+      const next = await Promise.race([arriving.next(), late.promise])
+      if (next.done === true) return Buffer.concat(chunks, size)
+      const chunk: Buffer = next.value
+      size += chunk.length
+      if (size > limit) throw tooLarge(limit)
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    if (error instanceof Problem) throw error
+    throw new Problem('bad-request', 'The connection broke before the body was whole.')
+  } finally {
+    clearTimeout(timer)
   }
 }
 

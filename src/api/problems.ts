@@ -38,7 +38,10 @@ export const toDocument = (problem: Problem, requestId: string) => ({
  */
 export const forLog = (error: unknown): Record<string, unknown> => {
   if (!(error instanceof Error)) return { name: typeof error }
-  const frames = error.stack?.split('\n').filter((line) => line.startsWith('    at ')).join('\n')
+  const frames = error.stack
+    ?.split('\n')
+    .filter((line) => line.startsWith('    at '))
+    .join('\n')
   const code = 'code' in error ? error.code : undefined
   const cause = error.cause === undefined ? {} : { cause: forLog(error.cause) }
   if (!('severity' in error)) return { name: error.name, message: error.message, code, frames, ...cause }
@@ -48,7 +51,8 @@ export const forLog = (error: unknown): Record<string, unknown> => {
 
 const logged = (log: Pick<Log, 'error' | 'warn'>, problem: Problem): void => {
   const { status } = problems[problem.code]
-  if (problem.code === 'internal') log.error({ err: forLog(problem.cause ?? problem) }, 'a request failed for a reason of ours')
+  if (problem.code === 'internal')
+    log.error({ err: forLog(problem.cause ?? problem) }, 'a request failed for a reason of ours')
   else if (status >= 500 && problem.cause !== undefined) log.warn({ err: forLog(problem.cause) }, problem.code)
 }
 
@@ -61,6 +65,7 @@ const lingerMs = 2000
 const linger = ({ raw }: FastifyRequest, reply: FastifyReply): void => {
   if (raw.complete) return
   reply.raw.once('finish', () => {
+    if (raw.complete) return
     const cut = setTimeout(() => raw.destroy(), lingerMs)
     raw.once('close', () => clearTimeout(cut)).once('end', () => clearTimeout(cut))
     raw.resume()
@@ -73,7 +78,8 @@ export const sendProblem = (error: unknown, request: FastifyRequest, reply: Fast
   const { status } = problems[problem.code]
   logged(request.log, problem)
   if (problem.retryAfter !== undefined) reply.header('retry-after', Math.max(1, Math.ceil(problem.retryAfter)))
-  if (status === 401) reply.header('www-authenticate', problem.code === 'token-needed' ? 'Bearer' : 'Bearer error="invalid_token"')
+  if (status === 401)
+    reply.header('www-authenticate', problem.code === 'token-needed' ? 'Bearer' : 'Bearer error="invalid_token"')
   reply.removeHeader('connection')
   linger(request, reply)
   return reply

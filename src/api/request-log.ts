@@ -14,7 +14,10 @@ const facts = (request: FastifyRequest, ms: number) => ({
 export const installRequestLog = (app: FastifyInstance, metrics: Metrics): void => {
   app.addHook('onResponse', async (request, reply) => {
     const line = facts(request, reply.elapsedTime)
-    metrics.requests.observe({ route: `${line.method} ${line.route}`, status: reply.statusCode }, reply.elapsedTime / 1000)
+    metrics.requests.observe(
+      { route: `${line.method} ${line.route}`, status: reply.statusCode },
+      reply.elapsedTime / 1000,
+    )
     const level = request.routeOptions.config?.may === 'health' ? 'debug' : 'info'
     request.log[level]({ ...line, status: reply.statusCode }, 'request')
   })

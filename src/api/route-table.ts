@@ -27,7 +27,9 @@ export const routeTable = (app: FastifyInstance): RouteLine[] =>
   (tables.get(app.server) ?? [])
     .flatMap((route) => {
       const may = route.config?.may
-      return may === undefined ? [] : methodsOf(route).map((method) => ({ method, path: route.url, may, who: inWords(may) }))
+      return may === undefined
+        ? []
+        : methodsOf(route).map((method) => ({ method, path: route.url, may, who: inWords(may) }))
     })
     .sort((a, b) => a.path.localeCompare(b.path, 'en') || a.method.localeCompare(b.method, 'en'))
 

@@ -7,7 +7,8 @@ type Part = 'body' | 'query'
 type Fault = ReturnType<ReturnType<typeof Compile>['Errors']>[number]
 type Schema = { [keyword: string]: unknown }
 
-const isRecord = (value: unknown): value is Schema => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isRecord = (value: unknown): value is Schema =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** The schema with every object closed that does not say otherwise: what we do not know, we do not ignore. */
 const closed = (schema: unknown): unknown => {
@@ -79,5 +80,6 @@ export const refuseWhatNobodyAskedFor = async (request: FastifyRequest): Promise
   if (schema?.querystring === undefined && keys.length > 0) {
     throw new Problem('bad-request', `The query has an unknown key: ${quoted(keys)}.`)
   }
-  if (schema?.body === undefined && request.body !== undefined) throw new Problem('bad-request', 'No body is expected here.')
+  if (schema?.body === undefined && request.body !== undefined)
+    throw new Problem('bad-request', 'No body is expected here.')
 }

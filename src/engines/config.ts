@@ -12,6 +12,10 @@ export const Environment = Type.Object({
   HTTP_PORT: whole('Port of the api', 8080),
   METRICS_PORT: whole('Port of the Prometheus metrics, api and worker; 0 turns them off', 0),
   PUBLIC_URL: text('The address at which clients reach the api, without a path', 'http://127.0.0.1:8080'),
+  TRUST_PROXY: Type.String({
+    default: '',
+    description: 'Addresses or networks of proxies in front, separated by commas: their X-Forwarded-For is believed',
+  }),
   LOG_LEVEL: text('trace, debug, info, warn or error', 'info'),
   STOP_SECONDS: whole('How long a stopping process lets work in flight finish', 20, 1),
 

@@ -73,6 +73,7 @@ type Work = { concurrency: number; process(jobId: JobId, stop: AbortSignal): Pro
 export const makeQueueWorker = (config: Config, log: Log, { concurrency, process }: Work): QueueWorker => {
   const redis = patientRedis(config.REDIS_URL, log)
   const stop = new AbortController()
+  const atWork = 0
   const worker = new Worker<Carried>(
     queueName,
     async ({ data: { jobId } }) => {
@@ -98,11 +99,14 @@ export const makeQueueWorker = (config: Config, log: Log, { concurrency, process
   return {
     close: async ({ finishMs, handBackMs }) => {
       const closed = worker.close()
-      if (!(await within(closed, finishMs))) {
+      // Without Redis it would not close until Redis is back.
+      const idle = () => atWork === 0 && redis.status !== 'ready'
+      if (!idle() && !(await within(closed, finishMs))) {
         stop.abort(new Error('this worker is stopping'))
-        await within(closed, handBackMs)
+        if (!idle()) await within(closed, handBackMs)
       }
       redis.disconnect()
+      await within(closed, 200)
     },
   }
 }

@@ -42,12 +42,14 @@ export const listRecordings = async ({ db, clock }: Engines, person: Person, que
     ...(to === undefined ? {} : { to: timeOf(to, 'to') }),
     statuses: status === undefined ? listedStatuses : [status],
   }
+  // The cursor is the caller's text; what it stands for is kept in its place.
+  const { cursor: _, ...asked } = { ...query, limit, ...(after === undefined ? {} : { after: after.id }) }
   return await inTransaction(db, async (tx) => {
     const rows = await cataloguePage(tx, person, filters, after, limit + 1)
     const page = cutPage(
       rows,
       limit,
-      ({ micros: _, ...row }) => viewOf(row),
+      ({ micros, ...row }) => viewOf(row),
       ({ micros, id }) => [micros, id],
     )
     await record(tx, clock, {
@@ -55,7 +57,7 @@ export const listRecordings = async ({ db, clock }: Engines, person: Person, que
       action: 'recording.list',
       subject: { type: 'recordings', id: 'catalogue' },
       actor: actor(person, 'recording.list'),
-      detail: { query: { ...query, limit }, found: page.items.map(({ id }) => id) },
+      detail: { query: asked, found: page.items.map(({ id }) => id) },
     })
     return page
   })

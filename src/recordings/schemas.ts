@@ -1,16 +1,16 @@
 import { type TSchema, Type } from 'typebox'
 import { CollarNumber, Digest, IdOf, Serial } from '../base/ids.ts'
-import { Time } from '../base/time.ts'
 import { Cursor, Limit, pageOf } from '../people/page.ts'
 import { statuses } from './recording.ts'
 
 const orNull = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
-const instant = (description: string) => Type.String({ format: 'date-time', description })
-const Status = Type.Union(statuses.map((status) => Type.Literal(status)))
+const instant = (description: string) => Type.String({ format: 'date-time', maxLength: 40, description })
+const oneOf = <Word extends string>(words: readonly Word[], description?: string) =>
+  Type.Unsafe<Word>({ type: 'string', enum: [...words], ...(description === undefined ? {} : { description }) })
 const Count = Type.Integer({ minimum: 0 })
 
 const Track = Type.Object({
-  kind: Type.Union((['video', 'audio', 'data', 'subtitle'] as const).map((kind) => Type.Literal(kind))),
+  kind: oneOf(['video', 'audio', 'data', 'subtitle']),
   codec: Type.String(),
   profile: Type.Optional(Type.String()),
   width: Type.Optional(Count),
@@ -48,10 +48,8 @@ export const RecordingView = Type.Object(
     duration: Type.Union([Type.Number(), Type.Null()], { description: 'Seconds' }),
     size: Type.Integer({ minimum: 0, description: 'Bytes' }),
     sha256: orNull(Digest),
-    status: Status,
-    quarantinedBecause: orNull(
-      Type.Union((['digest-mismatch', 'parts-mismatch', 'discarded'] as const).map((why) => Type.Literal(why))),
-    ),
+    status: oneOf(statuses),
+    quarantinedBecause: orNull(oneOf(['digest-mismatch', 'parts-mismatch', 'discarded'])),
     flags: Type.Array(Type.String(), { examples: [['truncated', 'clock_drift']] }),
     category: orNull(Type.String()),
     incident: orNull(Type.String()),
@@ -107,14 +105,9 @@ export const RecordingsQuery = Type.Object(
     category: Type.Optional(Word(['stop-search'])),
     incident: Type.Optional(Word(['26/11/25-0914'])),
     sequence: Type.Optional(Word(['E-0093'])),
-    from: Type.Optional(Type.Unsafe<string>({ ...Time, description: 'recordedAt at or after this' })),
-    to: Type.Optional(Type.Unsafe<string>({ ...Time, description: 'recordedAt before this' })),
-    status: Type.Optional(
-      Type.Unsafe<(typeof statuses)[number]>({
-        ...Status,
-        description: 'Without it: verified, active, quarantined and due',
-      }),
-    ),
+    from: Type.Optional(instant('recordedAt at or after this')),
+    to: Type.Optional(instant('recordedAt before this')),
+    status: Type.Optional(oneOf(statuses, 'Without it: verified, active, quarantined and due')),
     limit: Limit,
     cursor: Cursor,
   },

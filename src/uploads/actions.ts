@@ -84,11 +84,17 @@ export const createUpload = async (
       actor: asActor(dock),
       detail,
     })
-    const upload = await uploadForUpdate(tx, id)
-    if (upload === undefined) throw new Error('the upload just made is not there')
-    if (size === 0) await arrived(tx, engines, upload, asActor(dock))
-    return upload
+    const upload = await justMade(tx, id)
+    if (size > 0) return upload
+    await arrived(tx, engines, upload, asActor(dock))
+    return await justMade(tx, id)
   })
+}
+
+const justMade = async (tx: Tx, id: UploadId): Promise<UploadRow> => {
+  const upload = await uploadForUpdate(tx, id)
+  if (upload === undefined) throw new Error('the upload just made is not there')
+  return upload
 }
 
 /** An upload as the dock that made it may see it. Another's is `not-found`; one that is over is `gone`. */
@@ -118,6 +124,8 @@ export const appendToUpload = async (
   append: Append,
 ): Promise<UploadRow> => {
   const { config, db, store } = engines
+  // The connection may break while nobody reads from it; the reader finds the error when it comes to it.
+  append.body.on('error', () => undefined)
   const seen = await uploadOfDock(engines, dock, id)
   if (seen.state !== 'open') {
     if (append.offset === seen.size && append.length === 0) return seen

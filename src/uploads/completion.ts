@@ -37,7 +37,8 @@ const makeObject = async (engines: Engines, upload: UploadRow): Promise<boolean>
   }
   if (upload.multipart === null) return false
   if (upload.kept) await gatherTails(engines, upload, upload.multipart)
-  return await store.completeMultipart('originals', key, upload.multipart, await partsOf(db, upload.id))
+  const parts = await partsOf(db, upload.id)
+  return parts.length > 0 && (await store.completeMultipart('originals', key, upload.multipart, parts))
 }
 
 /** What was kept of an upload cut off for good ends with pieces too short for a part of their own: they become the last part. */

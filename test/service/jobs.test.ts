@@ -5,13 +5,10 @@ import { Problem } from '../../src/base/problem.ts'
 import type { Engines } from '../../src/engines/engines.ts'
 import { inTransaction } from '../../src/engines/postgres.ts'
 import { listJobs, retryJob } from '../../src/jobs/actions.ts'
-import type { Handler, Handlers } from '../../src/jobs/catalogue.ts'
 import { TakenOver } from '../../src/jobs/job.ts'
-import { owe } from '../../src/jobs/outbox.ts'
 import { runJob } from '../../src/jobs/run.ts'
-import { type Sweep, startSweeps } from '../../src/jobs/sweeps.ts'
-import { startWorker } from '../../workers/worker.ts'
 import { testEngines } from '../engines.ts'
+import { gate, handlersWith, oweWork } from '../handlers.ts'
 
 let shared: Awaited<ReturnType<typeof testEngines>>
 let engines: Engines
@@ -26,21 +23,7 @@ afterAll(async () => {
   await shared[Symbol.asyncDispose]()
 })
 
-const idle: Handler<'clear-upload'> = async () => ({ outcome: 'done' })
-const handlersWith = (take: Handler<'take-into-custody'>): Handlers => ({
-  'take-into-custody': take,
-  'clear-upload': idle,
-  'clear-recording': async () => ({ outcome: 'done' }),
-})
-
-const oweOne = async (dueAt?: Date): Promise<JobId> =>
-  await inTransaction(engines.db, async (tx) => {
-    const payload = { recordingId: newId<RecordingId>() }
-    return await owe(tx, engines.clock, 'take-into-custody', payload, {
-      cause: null,
-      ...(dueAt === undefined ? {} : { dueAt }),
-    })
-  })
+const oweOne = async (dueAt?: Date): Promise<JobId> => await oweWork(engines, dueAt)
 
 const row = async (id: JobId) =>
   await engines.db.selectFrom('jobs').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
@@ -51,13 +34,6 @@ const silence = async (id: JobId): Promise<void> => {
 
 const makeDue = async (id: JobId): Promise<void> => {
   await sql`update jobs set due_at = now() where id = ${id}`.execute(engines.db)
-}
-
-/** A handler that stands still until it is let go. */
-const gate = () => {
-  const begun = Promise.withResolvers<void>()
-  const open = Promise.withResolvers<void>()
-  return { begun, open }
 }
 
 describe('one attempt', () => {
@@ -158,13 +134,8 @@ describe('one attempt', () => {
     ).toBe('done')
     open.resolve()
     expect(await late).toBe('taken-over')
-    const { payload, ...rest } = await row(id)
-    expect(rest).toMatchObject({ state: 'done', said: 'the second', attempt: 2, failures: 1 })
-    const written = await engines.db
-      .selectFrom('officers')
-      .select('collar')
-      .where('collar', '=', payload.recordingId as never)
-      .execute()
+    expect(await row(id)).toMatchObject({ state: 'done', said: 'the second', attempt: 2, failures: 1 })
+    const written = await engines.db.selectFrom('officers').select('collar').execute()
     expect(written).toEqual([])
   })
 
@@ -313,37 +284,29 @@ describe('a job that goes wrong', () => {
     expect(dueAt.getTime() - Date.now()).toBeLessThan(80_000)
   })
 
-  test('fails when it ends its worker each time', async () => {
+  test('fails when it has ended its worker too often, without ending another', async () => {
     const id = await oweOne()
-    for (const _ of [1, 2]) {
-      const { begun, open } = gate()
-      const stuck = runJob(
-        engines,
-        handlersWith(async () => {
-          begun.resolve()
-          await open.promise
-          throw new Error('too late')
-        }),
-        id,
-        never,
-      )
-      await begun.promise
-      await silence(id)
-      open.resolve()
-      // Its heartbeat stopped an hour ago, yet nobody took it: it is still its own.
-      expect(await stuck).toBe('again')
-      await sql`update jobs set state = 'working', failures = 1, beat_at = now() - interval '1 hour' where id = ${id}`.execute(
-        engines.db,
-      )
-    }
+    const leftBehind = sql`update jobs set state = 'working', attempt = 1, beat_at = now() - interval '1 hour' where id = ${id}`
+    await leftBehind.execute(engines.db)
+    expect(await runJob(engines, broken, id, never)).toBe('failed')
+    expect(await row(id)).toMatchObject({ failures: 2, said: 'no index was found: file:…: moov atom not found' })
+
+    const other = await oweOne()
+    await sql`update jobs set state = 'working', attempt = 1, failures = 1, beat_at = now() - interval '1 hour' where id = ${other}`.execute(
+      engines.db,
+    )
+    let runs = 0
     const end = await runJob(
       engines,
-      handlersWith(async () => ({ outcome: 'done' })),
-      id,
+      handlersWith(async () => {
+        runs++
+        return { outcome: 'done' }
+      }),
+      other,
       never,
     )
-    expect(end).toBe('failed')
-    expect((await row(id)).said).toMatch(/fell silent/)
+    expect([end, runs]).toEqual(['failed', 0])
+    expect((await row(other)).said).toMatch(/fell silent/)
   })
 
   test('with a payload that is not what it needs says so', async () => {
@@ -369,10 +332,7 @@ test('the list of jobs is read page by page, newest first', async () => {
   await using own = await testEngines()
   const ids: JobId[] = []
   for (const _ of Array.from({ length: 5 })) {
-    const payload = { recordingId: newId<RecordingId>() }
-    ids.push(
-      await inTransaction(own.db, async (tx) => await owe(tx, own.clock, 'clear-recording', payload, { cause: null })),
-    )
+    ids.push(await oweWork(own))
   }
   const seen: JobId[] = []
   let cursor: string | null = null
@@ -389,187 +349,5 @@ test('the list of jobs is read page by page, newest first', async () => {
   await expect(listJobs(own, { limit: 2, cursor: 'bm9uc2Vuc2U' })).rejects.toMatchObject({ code: 'bad-request' })
   await expect(listJobs(own, { limit: 2, cursor: Buffer.from('["x"]').toString('base64url') })).rejects.toMatchObject({
     code: 'bad-request',
-  })
-})
-
-describe('workers', () => {
-  test('do what is owed once the transaction that caused it commits, and nothing of one that did not', async () => {
-    await using own = await testEngines()
-    const done: RecordingId[] = []
-    const worker = await startWorker(
-      own,
-      handlersWith(async (_engines, { recordingId }) => {
-        done.push(recordingId)
-        return { outcome: 'done' }
-      }),
-    )
-    try {
-      const dropped = newId<RecordingId>()
-      const kept = newId<RecordingId>()
-      await inTransaction(own.db, async (tx) => {
-        await owe(tx, own.clock, 'take-into-custody', { recordingId: dropped }, { cause: null })
-        throw new Error('changed our mind')
-      }).catch(() => undefined)
-      await inTransaction(
-        own.db,
-        async (tx) => await owe(tx, own.clock, 'take-into-custody', { recordingId: kept }, { cause: null }),
-      )
-      await expect.poll(() => done, { timeout: 10_000 }).toEqual([kept])
-    } finally {
-      await worker.stop()
-    }
-  })
-
-  test('share the work: each of many jobs is done once', async () => {
-    await using own = await testEngines()
-    const runs = new Map<JobId, number>()
-    const handlers = handlersWith(async (_engines, _payload, { jobId }) => {
-      runs.set(jobId, (runs.get(jobId) ?? 0) + 1)
-      return { outcome: 'done' }
-    })
-    // Offered again and again while they wait, which must not run one twice.
-    const workers = await Promise.all(
-      [1, 2, 3].map(
-        async () => await startWorker(own, handlers, { relayTimes: { pollSeconds: 0.05, againSeconds: 0 } }),
-      ),
-    )
-    try {
-      await inTransaction(own.db, async (tx) => {
-        for (const _ of Array.from({ length: 300 })) {
-          await owe(tx, own.clock, 'take-into-custody', { recordingId: newId<RecordingId>() }, { cause: null })
-        }
-      })
-      await expect.poll(() => runs.size, { timeout: 30_000 }).toBe(300)
-    } finally {
-      await Promise.all(workers.map(async (worker) => await worker.stop()))
-    }
-    expect([...runs.values()].filter((count) => count !== 1)).toEqual([])
-    expect((await own.db.selectFrom('jobs').select('state').where('state', '<>', 'done').execute()).length).toBe(0)
-  })
-
-  test('bring a failing job to its end by themselves', async () => {
-    await using own = await testEngines()
-    const twice = { ...own, config: { ...own.config, JOB_ATTEMPTS: 2 } }
-    const worker = await startWorker(
-      twice,
-      handlersWith(async () => {
-        throw new Error('no index was found')
-      }),
-    )
-    try {
-      const payload = { recordingId: newId<RecordingId>() }
-      await inTransaction(own.db, async (tx) => await owe(tx, own.clock, 'take-into-custody', payload, { cause: null }))
-      const failed = async () => (await listJobs(own, { state: 'failed', limit: 1 })).items
-      await expect.poll(failed, { timeout: 20_000 }).toMatchObject([{ failures: 2, said: 'no index was found' }])
-    } finally {
-      await worker.stop()
-    }
-  })
-
-  test('stop in the time they have, and what they could not finish is done by the next one', async () => {
-    await using own = await testEngines()
-    const brief = { ...own, config: { ...own.config, STOP_SECONDS: 1 } }
-    const { begun } = gate()
-    const payload = { recordingId: newId<RecordingId>() }
-    const id = await inTransaction(
-      own.db,
-      async (tx) => await owe(tx, own.clock, 'take-into-custody', payload, { cause: null }),
-    )
-    const first = await startWorker(
-      brief,
-      handlersWith(async (_engines, _payload, { signal }) => {
-        begun.resolve()
-        await new Promise((_resolve, reject) =>
-          signal.addEventListener('abort', () => reject(signal.reason), { once: true }),
-        )
-        return { outcome: 'done' }
-      }),
-    )
-    await begun.promise
-    const began = performance.now()
-    await first.stop()
-    expect(performance.now() - began).toBeLessThan(2000)
-    expect((await listJobs(own, { limit: 1 })).items).toMatchObject([{ id, state: 'owed', failures: 0 }])
-    const second = await startWorker(
-      brief,
-      handlersWith(async () => ({ outcome: 'done' })),
-    )
-    await expect
-      .poll(async () => (await listJobs(own, { limit: 1 })).items, { timeout: 10_000 })
-      .toMatchObject([{ id, state: 'done', attempt: 2 }])
-    await second.stop()
-  })
-
-  test('lose nothing while Redis is away, and stop in time without it', async () => {
-    await using own = await testEngines()
-    const payload = { recordingId: newId<RecordingId>() }
-    await inTransaction(own.db, async (tx) => await owe(tx, own.clock, 'take-into-custody', payload, { cause: null }))
-    const lonely = { ...own, config: { ...own.config, REDIS_URL: 'redis://127.0.0.1:1', STOP_SECONDS: 2 } }
-    const handlers = handlersWith(async () => ({ outcome: 'done' }))
-    const without = await startWorker(lonely, handlers, { relayTimes: { pollSeconds: 0.05, againSeconds: 30 } })
-    // The relay has looked, and has taken its offer back.
-    await expect
-      .poll(
-        async () =>
-          (
-            await sql<{
-              n: number
-            }>`select n_tup_upd::int as n from pg_stat_user_tables where relname = 'jobs'`.execute(own.db)
-          ).rows[0]?.n,
-        { timeout: 10_000 },
-      )
-      .toBeGreaterThan(1)
-    const began = performance.now()
-    await without.stop()
-    expect(performance.now() - began).toBeLessThan(3000)
-    expect((await listJobs(own, { limit: 1 })).items).toMatchObject([{ state: 'owed', attempt: 0 }])
-    const worker = await startWorker(own, handlers)
-    await expect
-      .poll(async () => (await listJobs(own, { limit: 1 })).items, { timeout: 10_000 })
-      .toMatchObject([{ state: 'done' }])
-    await worker.stop()
-  })
-})
-
-describe('a sweep', () => {
-  test('is run by one worker at a time, and by the next when that one ends', async () => {
-    await using own = await testEngines()
-    const runs: string[] = []
-    const sweepOf = (who: string): Sweep => ({
-      name: 'count',
-      everySeconds: 0.05,
-      run: async () => runs.push(who),
-    })
-    const [first, second] = [new AbortController(), new AbortController()]
-    const one = startSweeps(own, [sweepOf('first')], first.signal)
-    await expect.poll(() => runs.length, { timeout: 5000 }).toBeGreaterThan(1)
-    const two = startSweeps(own, [sweepOf('second')], second.signal)
-    const seen = runs.length
-    await expect.poll(() => runs.length, { timeout: 5000 }).toBeGreaterThan(seen + 5)
-    expect(new Set(runs)).toEqual(new Set(['first']))
-    first.abort()
-    await one
-    await expect.poll(() => runs.includes('second'), { timeout: 5000 }).toBe(true)
-    second.abort()
-    await two
-  })
-
-  test('that throws runs again, and hinders no other', async () => {
-    await using own = await testEngines()
-    let bad = 0
-    let good = 0
-    const end = new AbortController()
-    const failing = async (): Promise<number> => {
-      bad++
-      throw new Error('not today')
-    }
-    const sweeps = [
-      { name: 'bad', everySeconds: 0.05, run: failing },
-      { name: 'good', everySeconds: 0.05, run: async () => good++ },
-    ]
-    const running = startSweeps(own, sweeps, end.signal)
-    await expect.poll(() => Math.min(bad, good), { timeout: 5000 }).toBeGreaterThan(2)
-    end.abort()
-    await running
   })
 })

@@ -1,0 +1,120 @@
+import fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import { newId } from '../base/ids.ts'
+import { Problem } from '../base/problem.ts'
+import { cameraRoutes } from '../docks/camera-routes.ts'
+import { dockRoutes } from '../docks/routes.ts'
+import type { Engines } from '../engines/engines.ts'
+import { issuerKeys } from '../people/issuer.ts'
+import { peopleRoutes } from '../people/routes.ts'
+import { answerBrokenRequest } from './client-errors.ts'
+import { installGuards } from './guards.ts'
+import { installHeaders } from './headers.ts'
+import { healthRoutes } from './health-routes.ts'
+import { readJson } from './json-body.ts'
+import { keysRoutes } from './keys-routes.ts'
+import { collectOpenApi, serveOpenApi } from './openapi.ts'
+import { sendProblem } from './problems.ts'
+import { installRateLimit } from './rate-limit.ts'
+import { makeReadiness, type Readiness, standardChecks } from './readiness.ts'
+import { installRequestLog } from './request-log.ts'
+import { keepRouteTable, methodsAt } from './route-table.ts'
+import { compileValidator, refuseWhatNobodyAskedFor } from './validation.ts'
+
+const jsonLimit = 1024 * 1024
+const headLimit = 16 * 1024
+
+/** The features, in the order footage travels. Each declares who may call its routes (`config.may`). */
+const features = (engines: Engines) => [
+  peopleRoutes(engines),
+  dockRoutes(engines),
+  cameraRoutes(engines),
+  keysRoutes(engines),
+]
+
+/** What may be asked of `makeApp` besides the engines: further dependencies for /readyz to name. */
+export type AppOptions = { readiness?: Readiness }
+
+const makeServer = ({ config, log }: Engines): FastifyInstance => {
+  const logger: FastifyBaseLogger = log
+  return fastify({
+    loggerInstance: logger,
+    disableRequestLogging: true,
+    genReqId: () => newId(),
+    requestIdHeader: false,
+    trustProxy: config.TRUST_PROXY === '' ? false : config.TRUST_PROXY,
+    bodyLimit: jsonLimit,
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 1024 },
+    // An upload may take hours; what stands still is ended by its reader. Heads have to come soon.
+    requestTimeout: 0,
+    keepAliveTimeout: 65_000,
+    http: {
+      headersTimeout: 20_000,
+      connectionsCheckingInterval: 5_000,
+      maxHeaderSize: headLimit + config.UPLOAD_METADATA_BYTES,
+    },
+    clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply),
+  })
+}
+
+/** A body that was announced with `Expect: 100-continue` is asked for only once it is known that it will be read. */
+const askForBodiesLate = (app: FastifyInstance): void => {
+  app.server.on('checkContinue', (request, response) => app.server.emit('request', request, response))
+  app.addHook('preParsing', async (request, reply) => {
+    if (request.headers.expect?.toLowerCase() === '100-continue') reply.raw.writeContinue()
+  })
+}
+
+const refuseNowhere = (app: FastifyInstance): void => {
+  app.addHook('onRequest', async (request, reply) => {
+    if (!request.is404) return
+    const methods = methodsAt(app, request.url.split('?')[0] ?? '')
+    if (methods.length === 0) throw new Problem('not-found')
+    reply.header('allow', methods.join(', '))
+    throw new Problem('method-not-allowed')
+  })
+  app.setNotFoundHandler((request, reply) => sendProblem(new Problem('not-found'), request, reply))
+}
+
+const refuseWhenStopping = (app: FastifyInstance): void => {
+  let stopping = false
+  app.addHook('preClose', async () => {
+    stopping = true
+  })
+  app.addHook('onRequest', async () => {
+    if (stopping) throw new Problem('stopping', undefined, { retryAfter: 5 })
+  })
+}
+
+/** The whole api as one application, ready to listen or to be injected. */
+export const makeApp = async (engines: Engines, { readiness = {} }: AppOptions = {}): Promise<FastifyInstance> => {
+  const { config, metrics } = engines
+  const app = makeServer(engines)
+  const keys = issuerKeys(config.OIDC_ISSUER)
+  app.setErrorHandler(sendProblem)
+  app.setValidatorCompiler(compileValidator)
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', async (request, payload) => {
+    const length = request.headers['content-length']
+    return await readJson(payload, length === undefined ? undefined : Number(length), request.routeOptions.bodyLimit)
+  })
+
+  keepRouteTable(app)
+  installHeaders(app, config.PUBLIC_URL)
+  installRequestLog(app, metrics)
+  refuseWhenStopping(app)
+  refuseNowhere(app)
+  installGuards(app, engines, keys)
+  await installRateLimit(app, config)
+  askForBodiesLate(app)
+  app.addHook('preValidation', refuseWhatNobodyAskedFor)
+
+  await collectOpenApi(app, config.PUBLIC_URL)
+  await app.register(healthRoutes(makeReadiness({ ...standardChecks(engines, keys), ...readiness })))
+  for (const routes of features(engines)) await app.register(routes, { prefix: '/api/v1' })
+  await serveOpenApi(app)
+  await app.ready()
+  return app
+}

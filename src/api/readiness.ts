@@ -1,0 +1,68 @@
+import type { Engines } from '../engines/engines.ts'
+import { databaseAnswers } from '../engines/postgres.ts'
+import type { IssuerKeys } from '../people/issuer.ts'
+
+/** What this process depends on, by name: each answers in words, or throws. */
+export type Readiness = Record<string, () => Promise<string>>
+
+/** Without these nothing can be acknowledged. The others may be away for a while: work goes on, and is caught up with. */
+const needed = new Set(['database', 'store'])
+
+const patienceMs = 3000
+/** Anyone may ask, so the answer is kept for a moment. */
+const freshMs = 1000
+
+export type Report = {
+  status: 'ready' | 'degraded' | 'unavailable'
+  dependencies: Record<string, { ok: boolean; says: string }>
+}
+
+const ask = async (check: () => Promise<string>): Promise<{ ok: boolean; says: string }> => {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(new Error('no answer in time')), patienceMs)
+  try {
+    return { ok: true, says: await Promise.race([check(), late.promise]) }
+  } catch {
+    return { ok: false, says: 'does not answer' }
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+const examine = async (checks: Readiness): Promise<Report> => {
+  const answers = await Promise.all(
+    Object.entries(checks).map(async ([name, check]) => [name, await ask(check)] as const),
+  )
+  const failing = answers.filter(([, answer]) => !answer.ok)
+  const status =
+    failing.length === 0 ? 'ready' : failing.some(([name]) => needed.has(name)) ? 'unavailable' : 'degraded'
+  return { status, dependencies: Object.fromEntries(answers) }
+}
+
+/** Asks all at once. Callers within a second share one answer. */
+export const makeReadiness = (checks: Readiness): (() => Promise<Report>) => {
+  let latest: Promise<Report> | undefined
+  let askedAt = 0
+  return async () => {
+    if (latest === undefined || performance.now() - askedAt > freshMs) {
+      askedAt = performance.now()
+      latest = examine(checks)
+    }
+    return await latest
+  }
+}
+
+export const standardChecks = ({ db, store }: Pick<Engines, 'db' | 'store'>, keys: IssuerKeys): Readiness => ({
+  database: async () => {
+    await databaseAnswers(db)
+    return 'answers'
+  },
+  store: async () => {
+    await store.answers()
+    return 'answers'
+  },
+  issuer: async () => {
+    await keys.answers()
+    return 'answers'
+  },
+})

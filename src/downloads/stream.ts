@@ -1,0 +1,74 @@
+import { Readable } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
+import { Problem } from '../base/problem.ts'
+import type { Engines } from '../engines/engines.ts'
+import { originalKey } from '../uploads/upload.ts'
+import type { Original } from './actions.ts'
+import type { Range } from './range.ts'
+
+type Reached = Pick<Engines, 'log' | 'store'>
+
+/** Failures in a row, without a byte between them, after which a download breaks. */
+const mostFailures = 4
+const pauseMs = 250
+
+/**
+ * Bytes of exactly the version that was verified. A read that the store breaks off, or that stood still for so long behind
+ * a slow client that it timed out, is taken up where it stopped. Throws rather than end early.
+ */
+async function* originalBytes(reached: Reached, original: Original, range: Range, signal: AbortSignal) {
+  const { recording, version } = original
+  const { last } = range
+  let at = range.first
+  let failures = 0
+  while (at <= last) {
+    const begun = at
+    try {
+      const wanted = { version, range: { first: at, last }, signal }
+      const source = await reached.store.read('originals', originalKey(recording), wanted)
+      if (source === null) throw new MissingOriginal()
+      for await (const chunk of source) {
+        if (!Buffer.isBuffer(chunk) || at + chunk.length > last + 1)
+          throw new Error('the store gave more than was asked')
+        at += chunk.length
+        yield chunk
+      }
+      if (at <= last) throw new Error('the store ended a read early')
+    } catch (error) {
+      failures = at > begun ? 1 : failures + 1
+      const hopeless = error instanceof MissingOriginal || (error instanceof Problem && at === range.first)
+      if (signal.aborted || hopeless || failures === mostFailures) throw unavailable(error)
+      reached.log.info({ recording, at, failures, err: error }, 'a read of an original is taken up again')
+      await pause(pauseMs * failures, undefined, { signal })
+    }
+  }
+}
+
+class MissingOriginal extends Error {
+  override message = 'the store does not have the verified version of an original'
+}
+
+const unavailable = (error: unknown): unknown =>
+  error instanceof Problem || error instanceof MissingOriginal
+    ? error
+    : new Problem('store-unavailable', undefined, { retryAfter: 10, cause: error })
+
+async function* joined(head: Buffer, rest: AsyncIterable<Buffer>) {
+  yield head
+  yield* rest
+}
+
+/**
+ * A stream of the range, its first bytes already here: what keeps them from coming is thrown, as `store-unavailable`,
+ * while an answer can still say so. Later the stream breaks. Ends with the signal.
+ */
+export const openOriginal = async (
+  reached: Reached,
+  original: Original,
+  range: Range,
+  signal: AbortSignal,
+): Promise<Readable> => {
+  const bytes = originalBytes(reached, original, range, signal)
+  const head = await bytes.next()
+  return Readable.from(head.done === true ? [] : joined(head.value, bytes), { objectMode: false })
+}
