@@ -1,4 +1,5 @@
-import fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import type { Readable } from 'node:stream'
+import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify'
 import { newId } from '../base/ids.ts'
 import { Problem } from '../base/problem.ts'
 import { cameraRoutes } from '../docks/camera-routes.ts'
@@ -96,7 +97,7 @@ export const makeApp = async (engines: Engines, { readiness = {} }: AppOptions =
   app.setErrorHandler(sendProblem)
   app.setValidatorCompiler(compileValidator)
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', async (request, payload) => {
+  app.addContentTypeParser('application/json', async (request: FastifyRequest, payload: Readable) => {
     const length = request.headers['content-length']
     return await readJson(payload, length === undefined ? undefined : Number(length), request.routeOptions.bodyLimit)
   })

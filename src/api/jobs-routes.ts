@@ -1,13 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { IdOf } from '../base/ids.ts'
+import { problems } from '../base/problem-schema.ts'
+import { actorOf } from '../docks/caller.ts'
 import type { Engines } from '../engines/engines.ts'
 import { listJobs, retryJob } from '../jobs/actions.ts'
 import { JobStateName, JobView } from '../jobs/schemas.ts'
-import { personOf } from '../people/caller.ts'
 import { Cursor, defaultLimit, Limit, pageOf } from '../people/page.ts'
-import { actor } from '../people/person.ts'
-import { problems } from '../people/problem-responses.ts'
 
 const tags = ['jobs']
 
@@ -45,7 +44,7 @@ export const jobRoutes =
         },
       },
       async (request, reply) => {
-        const job = await retryJob(engines, actor(personOf(request), 'job.retry'), request.params.id)
+        const job = await retryJob(engines, actorOf(request), request.params.id)
         return await reply.code(202).send(job)
       },
     )

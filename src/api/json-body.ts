@@ -9,8 +9,10 @@ const isText = (text: string): boolean => text.isWellFormed() && !text.includes(
 
 /** Refuses what no part of us should meet: deep nesting, NUL and lone surrogates, numbers beyond a double, `__proto__`. */
 const refuseUnwholesome = (value: unknown, depth = 0): void => {
-  if (typeof value === 'string' && !isText(value)) throw new Problem('bad-request', 'The body holds characters that are no text.')
-  if (typeof value === 'number' && !Number.isFinite(value)) throw new Problem('bad-request', 'The body holds a number that is too large.')
+  if (typeof value === 'string' && !isText(value))
+    throw new Problem('bad-request', 'The body holds characters that are no text.')
+  if (typeof value === 'number' && !Number.isFinite(value))
+    throw new Problem('bad-request', 'The body holds a number that is too large.')
   if (typeof value !== 'object' || value === null) return
   if (depth === deepest) throw new Problem('bad-request', `The body is nested deeper than ${deepest} levels.`)
   if (Array.isArray(value)) {
@@ -18,7 +20,8 @@ const refuseUnwholesome = (value: unknown, depth = 0): void => {
     return
   }
   for (const [key, item] of Object.entries(value)) {
-    if (!isText(key) || key === '__proto__') throw new Problem('bad-request', 'The body holds a member name that is not allowed.')
+    if (!isText(key) || key === '__proto__')
+      throw new Problem('bad-request', 'The body holds a member name that is not allowed.')
     refuseUnwholesome(item, depth + 1)
   }
 }

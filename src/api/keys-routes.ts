@@ -16,20 +16,22 @@ const KeyView = Type.Object({
   to: Type.Optional(At),
 })
 
-export const keysRoutes = (engines: Engines): FastifyPluginAsyncTypebox => async (app) => {
-  app.get(
-    '/ledger/keys',
-    {
-      config: { may: 'keys.read' },
-      schema: {
-        summary: 'Every key that ever signed a receipt, the retired ones too',
-        tags: ['proof'],
-        response: { 200: Type.Object({ keys: Type.Array(KeyView) }) },
+export const keysRoutes =
+  (engines: Engines): FastifyPluginAsyncTypebox =>
+  async (app) => {
+    app.get(
+      '/ledger/keys',
+      {
+        config: { may: 'keys.read' },
+        schema: {
+          summary: 'Every key that ever signed a receipt, the retired ones too',
+          tags: ['proof'],
+          response: { 200: Type.Object({ keys: Type.Array(KeyView) }) },
+        },
       },
-    },
-    async (_request, reply) => {
-      const keys = await publishedKeys(engines.db)
-      return await reply.header('cache-control', 'public, max-age=60').send({ keys })
-    },
-  )
-}
+      async (_request, reply) => {
+        const keys = await publishedKeys(engines.db)
+        return await reply.header('cache-control', 'public, max-age=60').send({ keys })
+      },
+    )
+  }

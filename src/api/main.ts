@@ -25,7 +25,8 @@ const run = async (): Promise<void> => {
   const log = makeLog(config.LOG_LEVEL, 'api')
   const engines = await makeEngines(config, log)
   await refuseWrongSchema(engines.db)
-  const metrics = config.METRICS_PORT === 0 ? undefined : serveMetrics(engines.metrics, config.HTTP_HOST, config.METRICS_PORT)
+  const metrics =
+    config.METRICS_PORT === 0 ? undefined : serveMetrics(engines.metrics, config.HTTP_HOST, config.METRICS_PORT)
   const api = await startApi(engines)
 
   const stop = async (signal: string): Promise<void> => {

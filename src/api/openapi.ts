@@ -19,7 +19,14 @@ const whoFor = (permission: Permission): { [scheme: string]: string[] }[] => {
 }
 
 /** What every route with a caller may answer, besides what it lists itself. */
-const always: ProblemCode[] = ['token-needed', 'token-invalid', 'not-allowed', 'suspended', 'too-many-requests', 'database-unavailable']
+const always: ProblemCode[] = [
+  'token-needed',
+  'token-invalid',
+  'not-allowed',
+  'suspended',
+  'too-many-requests',
+  'database-unavailable',
+]
 
 const csp = [
   "default-src 'none'",
@@ -43,7 +50,12 @@ export const collectOpenApi = async (app: FastifyInstance, publicUrl: string): P
       servers: [{ url: publicUrl }],
       components: {
         securitySchemes: {
-          person: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'A token of the OpenID issuer. The scopes named at a route are roles.' },
+          person: {
+            type: 'http',
+            scheme: 'bearer',
+            bearerFormat: 'JWT',
+            description: 'A token of the OpenID issuer. The scopes named at a route are roles.',
+          },
           dock: {
             type: 'http',
             scheme: 'bearer',
@@ -54,7 +66,9 @@ export const collectOpenApi = async (app: FastifyInstance, publicUrl: string): P
         },
       },
     },
-    refResolver: { buildLocalReference: (json, _base, _fragment, n) => (typeof json.$id === 'string' ? json.$id : `def-${n}`) },
+    refResolver: {
+      buildLocalReference: (json, _base, _fragment, n) => (typeof json.$id === 'string' ? json.$id : `def-${n}`),
+    },
     transform: ({ schema, url, route }) => {
       const may = route.config?.may
       if (may === undefined) return { schema, url }
@@ -68,11 +82,12 @@ export const collectOpenApi = async (app: FastifyInstance, publicUrl: string): P
 
 /** The description as a file, and as pages that load nothing from elsewhere. */
 export const serveOpenApi = async (app: FastifyInstance): Promise<void> => {
-  await app.register(async (docs) => {
+  await app.register((docs, _options, done) => {
     docs.addHook('onRoute', (route) => {
       route.config = { ...route.config, may: 'docs' }
     })
     docs.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger())
-    await docs.register(swaggerUi, { routePrefix: '/api/docs', staticCSP: csp, uiConfig: { supportedSubmitMethods: [] } })
+    docs.register(swaggerUi, { routePrefix: '/api/docs', staticCSP: csp, uiConfig: { supportedSubmitMethods: [] } })
+    done()
   })
 }

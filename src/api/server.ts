@@ -17,7 +17,7 @@ const mostConnections = 4096
 
 const urlOf = (app: FastifyInstance): string => {
   const [address] = app.addresses()
-  if (address === undefined) throw new Error('the api listens nowhere')
+  if (address === undefined || typeof address === 'string') throw new Error('the api listens nowhere')
   const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
   return `http://${host}:${address.port}`
 }

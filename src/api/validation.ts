@@ -17,7 +17,7 @@ const closed = (schema: unknown): unknown => {
   const inner = Object.fromEntries(
     Object.entries(schema).map(([keyword, value]) => [keyword, keyword === 'allOf' ? value : closed(value)]),
   )
-  return schema['type'] === 'object' && 'properties' in schema ? { additionalProperties: false, ...inner } : inner
+  return schema.type === 'object' && 'properties' in schema ? { additionalProperties: false, ...inner } : inner
 }
 
 const quoted = (names: readonly string[]): string => names.map((name) => JSON.stringify(name.slice(0, 64))).join(', ')
@@ -38,8 +38,8 @@ const sentence = (part: Part, faults: Fault[]): string => {
 
 const fromQuery = (schema: unknown, value: unknown): unknown => {
   if (typeof value !== 'string' || !isRecord(schema)) return value
-  if (schema['type'] === 'boolean' && (value === 'true' || value === 'false')) return value === 'true'
-  const numeric = schema['type'] === 'integer' || schema['type'] === 'number'
+  if (schema.type === 'boolean' && (value === 'true' || value === 'false')) return value === 'true'
+  const numeric = schema.type === 'integer' || schema.type === 'number'
   return numeric && /^-?\d{1,15}(\.\d{1,15})?$/.test(value) ? Number(value) : value
 }
 
@@ -49,7 +49,7 @@ const readQuery = (schema: TSchema, query: unknown): unknown => {
   const read: Schema = {}
   for (const [key, value] of Object.entries(query)) read[key] = fromQuery(schema.properties[key], value)
   for (const [key, property] of Object.entries(schema.properties)) {
-    if (!(key in read) && isRecord(property) && 'default' in property) read[key] = property['default']
+    if (!(key in read) && isRecord(property) && 'default' in property) read[key] = property.default
   }
   return read
 }

@@ -64,7 +64,7 @@ export const secondsOf = (printed: string | undefined): number | null => {
 
 /** `30000/1001` as 29.97; undefined when absent or absurd. */
 const rateOf = (printed: string | undefined): number | undefined => {
-  const [, over, under] = /^(\d{1,9})\/(\d{1,9})$/.exec(printed ?? '') ?? []
+  const [, over, under] = /^(\d{1,18})\/(\d{1,18})$/.exec(printed ?? '') ?? []
   const rate = Number(over) / Number(under)
   return rate > 0 && rate <= 1000 ? Number(rate.toFixed(3)) : undefined
 }

@@ -26,7 +26,7 @@ async function* originalBytes(reached: Reached, original: Original, range: Range
     try {
       const wanted = { version, range: { first: at, last }, signal }
       const source = await reached.store.read('originals', originalKey(recording), wanted)
-      if (source === null) throw new MissingOriginal()
+      if (source === null) throw new MissingOriginal(`the store lacks the verified version of ${recording}`)
       for await (const chunk of source) {
         if (!Buffer.isBuffer(chunk) || at + chunk.length > last + 1)
           throw new Error('the store gave more than was asked')
@@ -37,16 +37,16 @@ async function* originalBytes(reached: Reached, original: Original, range: Range
     } catch (error) {
       failures = at > begun ? 1 : failures + 1
       const hopeless = error instanceof MissingOriginal || (error instanceof Problem && at === range.first)
-      if (signal.aborted || hopeless || failures === mostFailures) throw unavailable(error)
+      // Without a cause it is not logged: nobody is left to be told.
+      if (signal.aborted) throw new Problem('store-unavailable')
+      if (hopeless || failures === mostFailures) throw unavailable(error)
       reached.log.info({ recording, at, failures, err: error }, 'a read of an original is taken up again')
       await pause(pauseMs * failures, undefined, { signal })
     }
   }
 }
 
-class MissingOriginal extends Error {
-  override message = 'the store does not have the verified version of an original'
-}
+class MissingOriginal extends Error {}
 
 const unavailable = (error: unknown): unknown =>
   error instanceof Problem || error instanceof MissingOriginal

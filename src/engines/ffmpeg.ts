@@ -42,8 +42,8 @@ const defaults: FfmpegLimits = {
   answerBytes: 8 * mebibyte,
 }
 
-export type ProbeOptions = { signal: AbortSignal; seconds?: number; ask?: string[] }
-export type RunOptions = { signal: AbortSignal; seconds: number; onProgress?: (secondsMade: number) => void }
+type ProbeOptions = { signal: AbortSignal; seconds?: number; ask?: string[] }
+type RunOptions = { signal: AbortSignal; seconds: number; onProgress?: (secondsMade: number) => void }
 
 /** ffmpeg and ffprobe, caged. Both throw FfmpegFailed, or the signal's reason once it aborts and the process is dead. */
 export type Ffmpeg = {

@@ -16,7 +16,7 @@ export const tierInWords: Record<SandboxTier, string> = {
 export const nobody = 65_534
 
 /** What one run may use. Bytes, and seconds of all its threads together. */
-export type Allowance = {
+type Allowance = {
   addressSpace: number
   cpuSeconds: number
   /** Of each file it writes. */

@@ -9,6 +9,7 @@ import {
   HeadObjectCommand,
   ListObjectsV2Command,
   ListObjectVersionsCommand,
+  ListPartsCommand,
   PutObjectCommand,
   S3Client,
   S3ServiceException,
@@ -142,6 +143,17 @@ export const makeStore = (config: Config) => {
         if (ETag === undefined) throw new Error('the store kept a part without an ETag')
         return ETag
       }),
+
+    /** Whether the store still knows this multipart upload: false once it is complete or was aborted. */
+    knowsMultipart: async (bucket: Bucket, key: string, multipart: string): Promise<boolean> => {
+      try {
+        await guarded(() => client.send(new ListPartsCommand({ ...at(bucket, key), UploadId: multipart, MaxParts: 1 })))
+        return true
+      } catch (error) {
+        if (named(error, 'NoSuchUpload')) return false
+        throw error
+      }
+    },
 
     /** Completes an object. False when the store no longer knows this multipart upload (it may be complete already). */
     completeMultipart: async (

@@ -1,17 +1,14 @@
-import type { Json } from '../base/canonical.ts'
+import { Type } from 'typebox'
+import { Value } from 'typebox/value'
 import { iso } from '../base/time.ts'
 import type { Engines } from '../engines/engines.ts'
 import { type Db, inTransaction } from '../engines/postgres.ts'
+import type { PublicJwk } from '../engines/receipt-key.ts'
 import { record } from './record.ts'
 
-export type PublishedKey = {
-  [member: string]: Json | undefined
-  kid: string
-  use: 'sig'
-  alg: 'EdDSA'
-  from: string
-  to?: string
-}
+const Jwk = Type.Object({ kty: Type.Literal('OKP'), crv: Type.Literal('Ed25519'), x: Type.String() })
+
+export type PublishedKey = PublicJwk & { kid: string; use: 'sig'; alg: 'EdDSA'; from: string; to?: string }
 
 /**
  * Publishes the key with which this process signs receipts, before it signs the first. A key that is known is left as it
@@ -44,7 +41,7 @@ export const registerReceiptKey = async ({
 export const publishedKeys = async (db: Db): Promise<PublishedKey[]> => {
   const rows = await db.selectFrom('receiptKeys').selectAll().orderBy('fromAt').orderBy('kid').execute()
   return rows.map(({ kid, jwk, fromAt, toAt }) => ({
-    ...jwk,
+    ...Value.Parse(Jwk, jwk),
     kid,
     use: 'sig',
     alg: 'EdDSA',

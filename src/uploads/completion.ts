@@ -35,7 +35,8 @@ const makeObject = async (engines: Engines, upload: UploadRow): Promise<boolean>
     await store.put('originals', key, Buffer.alloc(0), sha256())
     return true
   }
-  if (upload.multipart === null) return false
+  // Asked first, since a store may answer the completion of one it lost as if it were only busy.
+  if (upload.multipart === null || !(await store.knowsMultipart('originals', key, upload.multipart))) return false
   if (upload.kept) await gatherTails(engines, upload, upload.multipart)
   const parts = await partsOf(db, upload.id)
   return parts.length > 0 && (await store.completeMultipart('originals', key, upload.multipart, parts))

@@ -43,10 +43,18 @@ test('control characters and markup do not get into a track', () => {
   expect(tracksOf(readAnswer(answer(stream)))).toEqual([{ kind: 'video', codec: 'h231m64b' }])
 })
 
-test.for(['0/0', '1/0', 'NaN', '-25/1', '999999999/1', '1e9/1', ''])('"%s" is no frame rate', (avg_frame_rate) => {
-  const stream = { codec_type: 'video', codec_name: 'h264', avg_frame_rate }
-  expect(tracksOf(readAnswer(answer(stream)))).toEqual([{ kind: 'video', codec: 'h264' }])
+test('a rate averaged over hours is a frame rate too', () => {
+  const stream = { codec_type: 'video', codec_name: 'h264', avg_frame_rate: '1289990413/51600030' }
+  expect(tracksOf(readAnswer(answer(stream)))).toMatchObject([{ frameRate: 25 }])
 })
+
+test.for(['0/0', '1/0', 'NaN', '-25/1', '999999999/1', '1289990413000000000000/51600030', '1e9/1', ''])(
+  '"%s" is no frame rate',
+  (avg_frame_rate) => {
+    const stream = { codec_type: 'video', codec_name: 'h264', avg_frame_rate }
+    expect(tracksOf(readAnswer(answer(stream)))).toEqual([{ kind: 'video', codec: 'h264' }])
+  },
+)
 
 test.for<[string, unknown]>([
   ['nothing', undefined],

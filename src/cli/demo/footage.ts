@@ -71,7 +71,7 @@ const tone = ({ seconds, sound }: Footage): string => {
 }
 
 /** The run of ffmpeg that makes the footage as `target`; `subtitles` is an SRT file with the footage's. */
-export const footageWork = (
+const footageWork = (
   footage: Footage,
   files: { folder: string; target: string; subtitles: string },
   hasFont: boolean,
