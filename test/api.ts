@@ -1,6 +1,9 @@
+import { Value } from 'typebox/value'
 import type { AppOptions } from '../src/api/app.ts'
 import { type Api, startApi } from '../src/api/server.ts'
 import type { DockId } from '../src/base/ids.ts'
+import { Enrolled } from '../src/docks/schemas.ts'
+import { freePort } from '../src/engines/embedded/ports.ts'
 import type { Role } from '../src/people/role.ts'
 import { type TestEngines, type TestOptions, testEngines } from './engines.ts'
 import { type DockKey, dockToken, makeDockKey, startIssuer, type TestIssuer } from './tokens.ts'
@@ -30,14 +33,22 @@ const parsed = (text: string): unknown => {
 }
 
 const idIn = (body: unknown): DockId => {
-  if (typeof body === 'object' && body !== null && 'id' in body && typeof body.id === 'string') return body.id as DockId
+  if (Value.Check(Enrolled, body)) return body.id
   throw new Error('the answer has no id')
 }
 
 /** An api that listens on loopback, with engines and an issuer of its own. */
 export const startTestApi = async (options: TestOptions = {}, app: AppOptions = {}): Promise<TestApi> => {
   const issuer = await startIssuer()
-  const env = { OIDC_ISSUER: issuer.url, HTTP_PORT: '0', RATE_DOCK: '100000', RATE_PERSON: '100000', ...options.env }
+  const port = String(await freePort())
+  const env = {
+    OIDC_ISSUER: issuer.url,
+    HTTP_PORT: port,
+    PUBLIC_URL: `http://127.0.0.1:${port}`,
+    RATE_DOCK: '100000',
+    RATE_PERSON: '100000',
+    ...options.env,
+  }
   const engines = await testEngines({ ...options, env })
   const api = await startApi(engines, app)
 

@@ -6,6 +6,7 @@ import { serveMetrics } from '../src/engines/metrics.ts'
 import { refuseWrongSchema } from '../src/engines/migrate.ts'
 import { databaseLost } from '../src/engines/postgres.ts'
 import { handlers } from './handlers.ts'
+import { sweeps } from './sweeps.ts'
 import { startWorker } from './worker.ts'
 
 /** The worker's process: everything it needs to know is in the environment (.env.example). */
@@ -23,7 +24,7 @@ const main = async (): Promise<void> => {
       throw new Error(`port ${config.METRICS_PORT} for the metrics is taken: choose another METRICS_PORT.`)
     })
   }
-  const worker = await startWorker(engines, handlers)
+  const worker = await startWorker(engines, handlers, { sweeps })
 
   const stop = async (): Promise<void> => {
     metrics?.close()

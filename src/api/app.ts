@@ -1,16 +1,23 @@
 import type { Readable } from 'node:stream'
-import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify'
+import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
 import { newId } from '../base/ids.ts'
 import { Problem } from '../base/problem.ts'
+import { custodyRoutes } from '../custody/routes.ts'
 import { cameraRoutes } from '../docks/camera-routes.ts'
 import { dockRoutes } from '../docks/routes.ts'
+import { downloadRoutes } from '../downloads/routes.ts'
 import type { Engines } from '../engines/engines.ts'
 import { issuerKeys } from '../people/issuer.ts'
 import { peopleRoutes } from '../people/routes.ts'
+import { recordingRoutes } from '../recordings/routes.ts'
+import { type Ingest, makeIngest } from '../uploads/ingest.ts'
+import { uploadRoutes } from '../uploads/routes.ts'
+import { uploadWorklistRoutes } from '../uploads/worklist-routes.ts'
 import { answerBrokenRequest } from './client-errors.ts'
 import { installGuards } from './guards.ts'
 import { installHeaders } from './headers.ts'
 import { healthRoutes } from './health-routes.ts'
+import { jobRoutes } from './jobs-routes.ts'
 import { readJson } from './json-body.ts'
 import { keysRoutes } from './keys-routes.ts'
 import { collectOpenApi, serveOpenApi } from './openapi.ts'
@@ -25,11 +32,17 @@ const jsonLimit = 1024 * 1024
 const headLimit = 16 * 1024
 
 /** The features, in the order footage travels. Each declares who may call its routes (`config.may`). */
-const features = (engines: Engines) => [
+const features = (engines: Engines, ingest: Ingest) => [
+  keysRoutes(engines),
+  jobRoutes(engines),
   peopleRoutes(engines),
   dockRoutes(engines),
   cameraRoutes(engines),
-  keysRoutes(engines),
+  uploadRoutes(engines, ingest),
+  uploadWorklistRoutes(engines),
+  recordingRoutes(engines),
+  custodyRoutes(engines),
+  downloadRoutes(engines),
 ]
 
 /** What may be asked of `makeApp` besides the engines: further dependencies for /readyz to name. */
@@ -39,7 +52,7 @@ const makeServer = ({ config, log }: Engines): FastifyInstance => {
   const logger: FastifyBaseLogger = log
   return fastify({
     loggerInstance: logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => newId(),
     requestIdHeader: false,
     trustProxy: config.TRUST_PROXY === '' ? false : config.TRUST_PROXY,
@@ -79,11 +92,17 @@ const refuseNowhere = (app: FastifyInstance): void => {
   app.setNotFoundHandler((request, reply) => sendProblem(new Problem('not-found'), request, reply))
 }
 
-const refuseWhenStopping = (app: FastifyInstance): void => {
+/** How long before STOP_SECONDS are over the uploads still under way are ended, so that their offsets are told. */
+const lastSeconds = 2
+
+const refuseWhenStopping = (app: FastifyInstance, stopSeconds: number, ingest: Ingest): void => {
   let stopping = false
+  let last: NodeJS.Timeout | undefined
   app.addHook('preClose', async () => {
     stopping = true
+    last = setTimeout(() => ingest.stop(), Math.max(0, stopSeconds - lastSeconds) * 1000)
   })
+  app.addHook('onClose', async () => clearTimeout(last))
   app.addHook('onRequest', async () => {
     if (stopping) throw new Problem('stopping', undefined, { retryAfter: 5 })
   })
@@ -94,6 +113,7 @@ export const makeApp = async (engines: Engines, { readiness = {} }: AppOptions =
   const { config, metrics } = engines
   const app = makeServer(engines)
   const keys = issuerKeys(config.OIDC_ISSUER)
+  const ingest = makeIngest(engines)
   app.setErrorHandler(sendProblem)
   app.setValidatorCompiler(compileValidator)
   app.removeAllContentTypeParsers()
@@ -105,7 +125,7 @@ export const makeApp = async (engines: Engines, { readiness = {} }: AppOptions =
   keepRouteTable(app)
   installHeaders(app, config.PUBLIC_URL)
   installRequestLog(app, metrics)
-  refuseWhenStopping(app)
+  refuseWhenStopping(app, config.STOP_SECONDS, ingest)
   refuseNowhere(app)
   installGuards(app, engines, keys)
   await installRateLimit(app, config)
@@ -114,7 +134,7 @@ export const makeApp = async (engines: Engines, { readiness = {} }: AppOptions =
 
   await collectOpenApi(app, config.PUBLIC_URL)
   await app.register(healthRoutes(makeReadiness({ ...standardChecks(engines, keys), ...readiness })))
-  for (const routes of features(engines)) await app.register(routes, { prefix: '/api/v1' })
+  for (const routes of features(engines, ingest)) await app.register(routes, { prefix: '/api/v1' })
   await serveOpenApi(app)
   await app.ready()
   return app

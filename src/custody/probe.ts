@@ -60,9 +60,15 @@ const attempt = async <Found>(what: string, notes: string[], work: () => Promise
 /** Time to read the whole file from a slow disk, and some more. */
 const secondsToRead = (size: number) => 30 + size / 20e6
 
-const truncationBySize = async (container: Container, readAt: ReadAt, size: number): Promise<Truncation | null> => {
+const truncationBySize = async (
+  container: Container,
+  readAt: ReadAt,
+  size: number,
+  notes: string[],
+): Promise<Truncation | null> => {
   if (container.demuxer === 'avi' || container.demuxer === 'wav') return await riffTruncation(readAt, size)
   if (container.demuxer === 'matroska') return await matroskaTruncation(readAt, size)
+  notes.push('this kind of file does not say where it ends: whether something is missing cannot be told')
   return null
 }
 
@@ -173,7 +179,7 @@ const examineKnown = async (
   const { ffmpeg, file, signal } = subject
   const movie = container.demuxer === 'mov' ? await readMovie(readAt, file.size) : null
   const notes = [...(movie?.notes ?? [])]
-  let truncation = movie === null ? await truncationBySize(container, readAt, file.size) : movie.truncated
+  let truncation = movie === null ? await truncationBySize(container, readAt, file.size, notes) : movie.truncated
 
   const answer = await attempt('it cannot be read', notes, async () =>
     readAnswer(await ffmpeg.probe(file.path, container.demuxer, { signal, ask: askForTracks })),

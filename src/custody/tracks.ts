@@ -16,6 +16,7 @@ const Stream = Type.Object({
   width: Count,
   height: Count,
   avg_frame_rate: Printed,
+  r_frame_rate: Printed,
   channels: Count,
   sample_rate: Printed,
   start_time: Printed,
@@ -38,7 +39,7 @@ export type Answer = Static<typeof Answer>
 export const askForTracks = [
   '-show_entries',
   [
-    'stream=index,id,codec_type,codec_name,profile,width,height,avg_frame_rate,channels,sample_rate,start_time',
+    'stream=index,id,codec_type,codec_name,profile,width,height,avg_frame_rate,r_frame_rate,channels,sample_rate,start_time',
     'stream_disposition=attached_pic',
     'stream_side_data=rotation',
     'format=start_time,duration',
@@ -84,7 +85,12 @@ const trackOf = (stream: Answer['streams'][number]): Track => {
   const facts = {
     profile: word(stream.profile),
     ...(kind === 'video'
-      ? { width: stream.width, height: stream.height, frameRate: rateOf(stream.avg_frame_rate), rotation }
+      ? {
+          width: stream.width,
+          height: stream.height,
+          frameRate: rateOf(stream.avg_frame_rate) ?? rateOf(stream.r_frame_rate),
+          rotation,
+        }
       : {}),
     ...(kind === 'audio' ? { channels: stream.channels, sampleRate: Number(stream.sample_rate) || undefined } : {}),
   }

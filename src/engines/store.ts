@@ -150,7 +150,7 @@ export const makeStore = (config: Config) => {
         await guarded(() => client.send(new ListPartsCommand({ ...at(bucket, key), UploadId: multipart, MaxParts: 1 })))
         return true
       } catch (error) {
-        if (named(error, 'NoSuchUpload')) return false
+        if (named(error, 'NoSuchUpload', 'NoSuchKey')) return false
         throw error
       }
     },

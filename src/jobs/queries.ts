@@ -1,6 +1,7 @@
 import { type Insertable, sql } from 'kysely'
 import type { JobId } from '../base/ids.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
+import type { Offer } from '../engines/queue.ts'
 import type { JobRow, JobState, JobsTable } from '../engines/tables.ts'
 
 // Leases, due times and offers are all measured by the database's clock, the one that every worker shares.
@@ -103,8 +104,6 @@ export const tellRelays = async (db: Db): Promise<void> => {
   await sql`select pg_notify('jobs', '')`.execute(db)
 }
 
-export type Offered = Pick<JobRow, 'id' | 'attempt'>
-
 /**
  * Marks as offered, and answers, at most `limit` jobs that are due and were not offered yet, or so long ago that the queue
  * must have forgotten them; and the same of jobs at work whose heartbeat stopped. No two callers get the same one.
@@ -112,8 +111,8 @@ export type Offered = Pick<JobRow, 'id' | 'attempt'>
 export const claimOffers = async (
   db: Db,
   { leaseSeconds, againSeconds, limit }: { leaseSeconds: number; againSeconds: number; limit: number },
-): Promise<Offered[]> => {
-  const { rows } = await sql<Offered>`
+): Promise<Offer[]> => {
+  const { rows } = await sql<Offer>`
     update jobs set offered_at = clock_timestamp()
     where id in (
       select id from jobs
@@ -127,7 +126,7 @@ export const claimOffers = async (
 }
 
 /** The queue did not take these offers. */
-export const withdrawOffers = async (db: Db, offers: readonly Offered[]): Promise<void> => {
+export const withdrawOffers = async (db: Db, offers: readonly Offer[]): Promise<void> => {
   await db
     .updateTable('jobs')
     .set({ offeredAt: null })

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Engines } from '../engines/engines.ts'
 import { listen } from '../engines/postgres.ts'
-import type { JobQueue } from '../engines/queue.ts'
-import { claimOffers, type Offered, withdrawOffers } from './queries.ts'
+import type { JobQueue, Offer } from '../engines/queue.ts'
+import { claimOffers, withdrawOffers } from './queries.ts'
 
 export type RelayTimes = {
   /** How often to look without having been told. */
@@ -63,5 +63,5 @@ const offerDue = async (
 }
 
 /** Without this they would only be offered again after `againSeconds`. */
-const withdraw = async (db: Engines['db'], offers: readonly Offered[]): Promise<void> =>
+const withdraw = async (db: Engines['db'], offers: readonly Offer[]): Promise<void> =>
   await withdrawOffers(db, offers).catch(() => undefined)

@@ -1,41 +1,45 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { sql } from 'kysely'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { JobId } from '../../src/base/ids.ts'
-import type { Engines } from '../../src/engines/engines.ts'
+import { type EmbeddedRedis, startRedis } from '../../src/engines/embedded/redis.ts'
 import { makeQueue } from '../../src/engines/queue.ts'
 import { hastyRedis } from '../../src/engines/redis.ts'
 import { listJobs } from '../../src/jobs/actions.ts'
 import { startRelay } from '../../src/jobs/relay.ts'
 import { startWorker } from '../../workers/worker.ts'
-import { testEngines } from '../engines.ts'
+import { type Prepared, prepareServers, type TestEngines, testEngines } from '../engines.ts'
 import { gate, handlersWith, oweWork } from '../handlers.ts'
+import { startEmbedded } from '../servers.ts'
 
-let shared: Awaited<ReturnType<typeof testEngines>>
-let engines: Engines
+let own: Awaited<ReturnType<typeof startEmbedded>>
+let prepared: Prepared
+let engines: TestEngines
+let nextRedis: EmbeddedRedis | undefined
+beforeAll(async () => {
+  own = await startEmbedded()
+  prepared = await prepareServers(own.servers)
+})
+afterAll(async () => {
+  await nextRedis?.stop()
+  await own.stop()
+})
 beforeEach(async () => {
-  shared = await testEngines()
-  engines = { ...shared, config: { ...shared.config, JOB_LEASE_SECONDS: 5, STOP_SECONDS: 3 } }
+  engines = await testEngines({ prepared, env: { JOB_LEASE_SECONDS: '5', STOP_SECONDS: '3' } })
 })
-afterEach(async () => {
-  await shared[Symbol.asyncDispose]()
-})
+afterEach(async () => await engines[Symbol.asyncDispose]())
 
 const prompt = { pollSeconds: 0.1, againSeconds: 1 }
 const jobs = async () => (await listJobs(engines, { limit: 200 })).items
 const doNothing = handlersWith(async () => ({ outcome: 'done' }))
 
 const workerProcess = () => {
-  const env = Object.fromEntries(
-    Object.entries(engines.config).map(([name, value]) => [
-      name,
-      typeof value === 'object' ? JSON.stringify(value) : String(value),
-    ]),
-  )
   const file = new URL('./jobs-process.ts', import.meta.url)
   const child = spawn(process.execPath, [file.pathname], {
-    env: { PATH: process.env.PATH, ...env },
+    env: { ...engines.environment, PATH: process.env.PATH },
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   return { child, ended: once(child, 'exit') }
@@ -107,6 +111,18 @@ test('a worker whose Redis forgets everything while it works goes on with what i
     { id: second, state: 'done', attempt: 1 },
     { id: first, state: 'done', attempt: 1 },
   ])
+  await worker.stop()
+})
+
+test('a worker goes on when Redis was killed and comes back empty', async () => {
+  const worker = await startWorker(engines, doNothing, { relayTimes: prompt })
+  const first = await oweWork(engines)
+  await expect.poll(jobs, { timeout: 20_000 }).toMatchObject([{ id: first, state: 'done' }])
+  process.kill(own.engines.redis.pid, 'SIGKILL')
+  const second = await oweWork(engines)
+  await rm(join(own.dataDir, 'redis'), { recursive: true, force: true })
+  nextRedis = await startRedis({ dataDir: own.dataDir, log: () => undefined, endWithParent: true })
+  await expect.poll(jobs, { timeout: 30_000 }).toMatchObject([{ id: second, state: 'done', attempt: 1 }, { id: first }])
   await worker.stop()
 })
 

@@ -28,13 +28,21 @@ test.for([
   ['mjpeg.avi', 'mjpeg', 'avi'],
   ['h264.mkv', 'h264', 'matroska'],
   ['h264.mov', 'h264', 'mov'],
-  ['h264.ts', 'h264', 'mpeg-ts'],
-  ['mpeg4.mpg', 'mpeg4', 'mpeg-ps'],
 ] as const)('%s is %s in a container of its own', async ([name, codec, container]) => {
   const found = await studio.examine(await studio.make(name, { video: codec }))
   expect(found).toMatchObject({ ...whole, container })
   expect(found.tracks).toMatchObject([{ ...video, codec }, { kind: 'audio' }])
   expect(found.duration).toBeCloseTo(3, 0)
+})
+
+test.for([
+  ['h264.ts', 'h264', 'mpeg-ts'],
+  ['mpeg4.mpg', 'mpeg4', 'mpeg-ps'],
+] as const)('%s is described too, and it is said that its end cannot be checked', async ([name, codec, container]) => {
+  const found = await studio.examine(await studio.make(name, { video: codec }))
+  expect(found).toMatchObject({ container, truncated: { is: false }, unplayable: false })
+  expect(found.tracks).toMatchObject([{ ...video, codec }, { kind: 'audio' }])
+  expect(found.notes.join()).toContain('does not say where it ends')
 })
 
 test('a file without sound is no defect', async () => {

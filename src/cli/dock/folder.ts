@@ -11,11 +11,11 @@ export type Found = {
   path: string
   size: number
   mtime: Date
-  /** Changes whenever the file does: size, time of last change in nanoseconds, and place on the disk. */
+  /** Changes whenever the file does: size and time of last change in nanoseconds. (FAT cards have no lasting inodes.) */
   stamp: string
 }
 
-const stampOf = ({ size, mtimeNs, ino }: BigIntStats): string => `${size} ${mtimeNs} ${ino}`
+const stampOf = ({ size, mtimeNs }: BigIntStats): string => `${size} ${mtimeNs}`
 
 const isGone = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT'
 

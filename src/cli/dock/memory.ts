@@ -131,10 +131,12 @@ export const openMemory = async (owner: Owner): Promise<Memory> => {
       for (const name of lines.keys()) if (!kept.has(name)) dirty = lines.delete(name) || dirty
     },
     save: async () => {
-      saving ??= saveAll().finally(() => {
-        saving = undefined
-      })
-      await saving
+      while (dirty || saving !== undefined) {
+        saving ??= saveAll().finally(() => {
+          saving = undefined
+        })
+        await saving
+      }
     },
   }
 }

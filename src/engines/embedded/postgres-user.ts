@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { chmodSync, lchownSync, readdirSync, statSync } from 'node:fs'
+import { userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { cleanEnv } from './programs.ts'
 import { SetupError } from './setup-error.ts'
@@ -20,17 +21,30 @@ const closedFolder = (path: string): string | undefined => {
   return found ?? ((statSync(path).mode & 0o001) === 0 ? path : undefined)
 }
 
-/** As root: user nobody where the folders are open to it, else root in a user namespace of its own, where it is nobody. */
-export const postgresUser = (dataDir: string, program: string): PostgresUser => {
-  if (process.getuid?.() !== 0) return { through: [] }
-  // Everything in the data folder that is not for others is closed by itself.
-  if (closedFolder(dataDir) === dataDir) chmodSync(dataDir, statSync(dataDir).mode | 0o011)
-  const nobody = { uid: number('-u'), gid: number('-g') }
-  if (succeeds('/bin/sh', ['-c', 'cd "$1" && test -r "$2" && test -x "$2"', 'sh', dataDir, program], nobody)) {
-    return { ...nobody, through: [] }
+const hasName = (): boolean => {
+  try {
+    return userInfo().username !== ''
+  } catch {
+    return false
   }
-  const through = ['unshare', '--user', `--map-user=${nobody.uid}`]
-  if (succeeds('unshare', [...through.slice(1), 'true'])) return { through }
+}
+
+/**
+ * As root: user nobody where the folders are open to it, else root in a user namespace of its own, where it is nobody. The
+ * namespace also serves a user whose number has no name, as containers have them: Postgres looks its name up.
+ */
+export const postgresUser = (dataDir: string, program: string): PostgresUser => {
+  const root = process.getuid?.() === 0
+  if (!root && hasName()) return { through: [] }
+  const nobody = { uid: number('-u'), gid: number('-g') }
+  // Everything in the data folder that is not for others is closed by itself.
+  if (root && closedFolder(dataDir) === dataDir) chmodSync(dataDir, statSync(dataDir).mode | 0o011)
+  const reach = ['-c', 'cd "$1" && test -r "$2" && test -x "$2"', 'sh', dataDir, program]
+  if (root && succeeds('/bin/sh', reach, nobody)) return { ...nobody, through: [] }
+  const namespace = ['--user', `--map-user=${nobody.uid}`]
+  if (succeeds('unshare', [...namespace, 'true'])) return { through: ['unshare', ...namespace] }
+  if (!root)
+    throw new SetupError('Postgres does not run as a user without a name: run Exhibit as one that /etc/passwd names.')
   const closed = closedFolder(dataDir) ?? closedFolder(dirname(program)) ?? dataDir
   throw new SetupError(
     `Postgres does not run as root, and its stand-in, the user nobody, may not enter ${closed}: run Exhibit as an ordinary user, or open that folder (chmod o+x ${closed}).`,

@@ -1,0 +1,8 @@
+import type { Sweep } from '../src/jobs/sweeps.ts'
+import { expireUploads, removeExpiredParts } from '../src/uploads/worklist.ts'
+
+/** What time alone makes due. */
+export const sweeps: Sweep[] = [
+  { name: 'expire-uploads', everySeconds: 60, run: expireUploads },
+  { name: 'remove-expired-parts', everySeconds: 600, run: removeExpiredParts },
+]
