@@ -4,6 +4,7 @@ import { type Api, startApi } from '../src/api/server.ts'
 import type { DockId } from '../src/base/ids.ts'
 import { Enrolled } from '../src/docks/schemas.ts'
 import { freePort } from '../src/engines/embedded/ports.ts'
+import type { Log } from '../src/engines/log.ts'
 import type { Role } from '../src/people/role.ts'
 import { type TestEngines, type TestOptions, testEngines } from './engines.ts'
 import { type DockKey, dockToken, makeDockKey, startIssuer, type TestIssuer } from './tokens.ts'
@@ -38,7 +39,10 @@ const idIn = (body: unknown): DockId => {
 }
 
 /** An api that listens on loopback, with engines and an issuer of its own. */
-export const startTestApi = async (options: TestOptions = {}, app: AppOptions = {}): Promise<TestApi> => {
+export const startTestApi = async (
+  { log, ...options }: TestOptions & { log?: Log } = {},
+  app: AppOptions = {},
+): Promise<TestApi> => {
   const issuer = await startIssuer()
   const port = String(await freePort())
   const env = {
@@ -49,7 +53,8 @@ export const startTestApi = async (options: TestOptions = {}, app: AppOptions = 
     RATE_PERSON: '100000',
     ...options.env,
   }
-  const engines = await testEngines({ ...options, env })
+  const made = await testEngines({ ...options, env })
+  const engines = { ...made, log: log ?? made.log }
   const api = await startApi(engines, app)
 
   const ask: TestApi['ask'] = async (method, path, { token, json, body, headers = {} } = {}) => {

@@ -1,3 +1,4 @@
+import { type IncomingHttpHeaders, METHODS } from 'node:http'
 import type { Readable } from 'node:stream'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
 import { newId } from '../base/ids.ts'
@@ -48,6 +49,15 @@ const features = (engines: Engines, ingest: Ingest) => [
 /** What may be asked of `makeApp` besides the engines: further dependencies for /readyz to name. */
 export type AppOptions = { readiness?: Readiness }
 
+/** tus 1.0.0, `X-HTTP-Method-Override`: for docks behind a proxy that lets only GET and POST through. */
+const takeMethodOverride = (request: { method?: string; url?: string; headers: IncomingHttpHeaders }): string => {
+  const { url = '/' } = request
+  const wanted = request.headers['x-http-method-override']
+  if (url.startsWith('/api/v1/uploads') && typeof wanted === 'string' && METHODS.includes(wanted))
+    request.method = wanted
+  return url
+}
+
 const makeServer = ({ config, log }: Engines): FastifyInstance => {
   const logger: FastifyBaseLogger = log
   return fastify({
@@ -55,6 +65,7 @@ const makeServer = ({ config, log }: Engines): FastifyInstance => {
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => newId(),
     requestIdHeader: false,
+    rewriteUrl: takeMethodOverride,
     trustProxy: config.TRUST_PROXY === '' ? false : config.TRUST_PROXY,
     bodyLimit: jsonLimit,
     return503OnClosing: false,

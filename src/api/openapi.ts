@@ -2,16 +2,15 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import type { ProblemCode } from '../base/problem.ts'
-import { ProblemDocument, problems } from '../base/problem-schema.ts'
-import { type Permission, ruleOf } from '../people/permissions.ts'
+import { joined, ProblemDocument, type ProblemResponse, problems } from '../base/problem-schema.ts'
+import { type Rule, ruleOf } from '../people/permissions.ts'
 
 const description = `Footage from the docking station to the courtroom, with proof.
 
 Ids are UUIDv7, times RFC 3339 in UTC, durations seconds, sizes bytes, digests lower-case hex SHA-256. Lists take \`limit\`
 and \`cursor\`. Every refusal is a problem document (RFC 9457) with a stable \`code\` and what to do next.`
 
-const whoFor = (permission: Permission): { [scheme: string]: string[] }[] => {
-  const rule = ruleOf(permission)
+const whoFor = (rule: Rule): { [scheme: string]: string[] }[] => {
   if (rule === 'anyone') return []
   const roles = rule.people === 'any' ? [] : [...rule.people]
   const people = rule.people === 'any' || roles.length > 0
@@ -19,14 +18,27 @@ const whoFor = (permission: Permission): { [scheme: string]: string[] }[] => {
 }
 
 /** What every route with a caller may answer, besides what it lists itself. */
-const always: ProblemCode[] = [
+const always = (docks: boolean): ProblemCode[] => [
   'token-needed',
   'token-invalid',
+  ...(docks ? (['clock-skew'] as const) : []),
   'not-allowed',
   'suspended',
   'too-many-requests',
   'database-unavailable',
 ]
+
+const done: Record<string, string> = { 200: 'Here it is', 201: 'Made', 202: 'Owed: it will be done' }
+
+/** The answers of a route, each with a description, and the problems that all routes share added to its own. */
+const described = (own: Record<string, object>, common: Record<string, ProblemResponse>): Record<string, object> => {
+  const all: Record<string, object> = { ...common }
+  for (const [status, response] of Object.entries(own)) {
+    const same = common[status]
+    all[status] = same === undefined ? { description: done[status] ?? 'Done', ...response } : joined(response, same)
+  }
+  return all
+}
 
 const csp = [
   "default-src 'none'",
@@ -72,10 +84,11 @@ export const collectOpenApi = async (app: FastifyInstance, publicUrl: string): P
     transform: ({ schema, url, route }) => {
       const may = route.config?.may
       if (may === undefined) return { schema, url }
-      const security = whoFor(may)
-      const common = security.length === 0 ? {} : problems(...always)
-      const response = { ...common, ...(typeof schema?.response === 'object' ? schema.response : {}) }
-      return { schema: { ...schema, response, security }, url }
+      const rule = ruleOf(may)
+      const common = rule === 'anyone' ? {} : problems(...always(rule.docks))
+      const own = typeof schema?.response === 'object' && schema.response !== null ? schema.response : {}
+      const response = described(Object.fromEntries(Object.entries(own)), common)
+      return { schema: { ...schema, response, security: whoFor(rule) }, url }
     },
   })
 }

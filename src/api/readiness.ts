@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { learnStorePromises, promisesInWords } from '../engines/buckets.ts'
 import type { Engines } from '../engines/engines.ts'
 import { databaseAnswers } from '../engines/postgres.ts'
 import type { IssuerKeys } from '../people/issuer.ts'
@@ -11,6 +13,7 @@ const needed = new Set(['database', 'store'])
 const patienceMs = 3000
 /** Anyone may ask, so the answer is kept for a moment. */
 const freshMs = 1000
+const learningMs = 1000
 
 export type Report = {
   status: 'ready' | 'degraded' | 'unavailable'
@@ -52,17 +55,47 @@ export const makeReadiness = (checks: Readiness): (() => Promise<Report>) => {
   }
 }
 
-export const standardChecks = ({ db, store }: Pick<Engines, 'db' | 'store'>, keys: IssuerKeys): Readiness => ({
-  database: async () => {
-    await databaseAnswers(db)
-    return 'answers'
-  },
-  store: async () => {
-    await store.answers()
-    return 'answers'
-  },
-  issuer: async () => {
-    await keys.answers()
-    return 'answers'
-  },
-})
+/** What the store enforces, in words, learnt by deeds at the start (and later, if it was away then). */
+const learnt = ({ config, log }: Pick<Engines, 'config' | 'log'>): (() => Promise<string | undefined>) => {
+  let known: string | undefined
+  let running: Promise<void> | undefined
+  const learn = async (): Promise<void> => {
+    try {
+      const promises = await learnStorePromises(config)
+      known = promisesInWords(promises)
+      log[Object.values(promises).every(Boolean) ? 'info' : 'warn']({ ...promises }, 'what the store enforces')
+    } catch {
+      log.warn('what the store enforces could not be learnt')
+    } finally {
+      running = undefined
+    }
+  }
+  running = learn()
+  return async () => {
+    if (known !== undefined) return known
+    running ??= learn()
+    await Promise.race([running, delay(learningMs, undefined, { ref: false })])
+    return known
+  }
+}
+
+type Depended = Pick<Engines, 'config' | 'log' | 'db' | 'store' | 'ffmpeg'>
+
+export const standardChecks = (engines: Depended, keys: IssuerKeys): Readiness => {
+  const enforced = learnt(engines)
+  return {
+    database: async () => {
+      await databaseAnswers(engines.db)
+      return 'answers'
+    },
+    store: async () => {
+      await engines.store.answers()
+      return (await enforced()) ?? 'answers; what it enforces is not known yet'
+    },
+    issuer: async () => {
+      await keys.answers()
+      return 'answers'
+    },
+    sandbox: async () => engines.ffmpeg.sandboxTier,
+  }
+}

@@ -50,5 +50,21 @@ export const problems = (...codes: ProblemCode[]): Record<number, ProblemRespons
   )
 }
 
+const isProblems = (response: object): response is ProblemResponse =>
+  'content' in response &&
+  typeof response.content === 'object' &&
+  response.content !== null &&
+  'application/problem+json' in response.content
+
+/** Two sets of problems of one status as one; a response that is none stays as it is. */
+export const joined = (response: object, more: ProblemResponse): object => {
+  if (!isProblems(response)) return response
+  const [a, b] = [response.content['application/problem+json'], more.content['application/problem+json']]
+  return {
+    description: `${response.description}; ${more.description}`,
+    content: { 'application/problem+json': { schema: a.schema, examples: { ...b.examples, ...a.examples } } },
+  }
+}
+
 /** The answer of a route that has nothing to tell but its status. */
 export const Nothing = Type.Unsafe<undefined>({ type: 'null', description: 'Done' })

@@ -13,13 +13,16 @@ const exhibit = (): Command => {
     .description(manifest.description)
     .version(manifest.version)
     .showHelpAfterError('(--help tells more)')
-    .addHelpText('after', '\nA command ends with 0 only when it did what it was asked. EXHIBIT_DEBUG=1 shows where an error came from.')
+    .addHelpText(
+      'after',
+      '\nA command ends with 0 only when it did what it was asked. EXHIBIT_DEBUG=1 shows where an error came from.',
+    )
   for (const make of commands) program.addCommand(make())
   return program
 }
 
 const fail = (error: unknown): void => {
-  console.error(process.env['EXHIBIT_DEBUG'] ? error : sentence(error))
+  console.error(process.env.EXHIBIT_DEBUG ? error : sentence(error))
   process.exitCode = 1
 }
 

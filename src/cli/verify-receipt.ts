@@ -1,4 +1,4 @@
-import { compactVerify, decodeProtectedHeader, errors, importJWK, calculateJwkThumbprint } from 'jose'
+import { calculateJwkThumbprint, compactVerify, decodeProtectedHeader, errors, importJWK } from 'jose'
 import { Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { Digest, IdOf, Serial } from '../base/ids.ts'
@@ -44,7 +44,8 @@ export class NotVerified extends Error {
 }
 
 /** RFC 7638 thumbprint: what a receipt's `kid` names. It is computed, never believed. */
-export const kidOf = async ({ kty, crv, x }: PublicKey): Promise<string> => await calculateJwkThumbprint({ kty, crv, x })
+export const kidOf = async ({ kty, crv, x }: PublicKey): Promise<string> =>
+  await calculateJwkThumbprint({ kty, crv, x })
 
 const headerOf = (jws: string) => {
   try {
@@ -56,9 +57,13 @@ const headerOf = (jws: string) => {
 
 const keyNamed = async (kid: string, keys: readonly PublicKey[]): Promise<PublicKey> => {
   for (const key of keys) if ((await kidOf(key)) === kid) return key
-  throw new NotVerified('unknown-key', `The receipt is signed with the key ${kid}, which is not among the keys given.`, {
-    kid,
-  })
+  throw new NotVerified(
+    'unknown-key',
+    `The receipt is signed with the key ${kid}, which is not among the keys given.`,
+    {
+      kid,
+    },
+  )
 }
 
 /**
@@ -68,14 +73,20 @@ const keyNamed = async (kid: string, keys: readonly PublicKey[]): Promise<Public
 export const verifyReceipt = async (jws: string, keys: readonly PublicKey[]): Promise<ReceiptClaims> => {
   const { typ, kid } = headerOf(jws)
   if (typ !== receiptType || kid === undefined) {
-    throw new NotVerified('not-a-receipt', `This is a signed text of another kind: a receipt has the type ${receiptType}.`)
+    throw new NotVerified(
+      'not-a-receipt',
+      `This is a signed text of another kind: a receipt has the type ${receiptType}.`,
+    )
   }
   const key = await keyNamed(kid, keys)
   const { kty, crv, x } = key
   const { payload } = await compactVerify(jws, await importJWK({ kty, crv, x }, 'EdDSA'), {
     algorithms: ['EdDSA'],
   }).catch((cause: unknown) => {
-    const sentence = cause instanceof errors.JOSEAlgNotAllowed ? 'The receipt is not signed with EdDSA.' : 'The signature is wrong: this receipt was altered, or was never signed by this key.'
+    const sentence =
+      cause instanceof errors.JOSEAlgNotAllowed
+        ? 'The receipt is not signed with EdDSA.'
+        : 'The signature is wrong: this receipt was altered, or was never signed by this key.'
     throw new NotVerified('wrong-signature', sentence, { kid, cause })
   })
   let claims: unknown
@@ -83,7 +94,11 @@ export const verifyReceipt = async (jws: string, keys: readonly PublicKey[]): Pr
     claims = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload))
   } catch {}
   if (!Value.Check(Claims, claims)) {
-    throw new NotVerified('not-a-receipt', 'The signature is right, but the text does not state what a receipt states.', { kid })
+    throw new NotVerified(
+      'not-a-receipt',
+      'The signature is right, but the text does not state what a receipt states.',
+      { kid },
+    )
   }
   if (key.to !== undefined && claims.iat * 1000 > Date.parse(key.to)) {
     throw new NotVerified('retired-key', `The key ${kid} was retired before this receipt says it was signed.`, { kid })
@@ -96,6 +111,10 @@ const Enrolled = Type.Object({ installationKeys: Type.Array(Type.Unknown()) })
 
 /** The Ed25519 keys in a JWK, a JWKS such as the answer of `/ledger/keys`, or a dock's enrolment file. Others are passed over. */
 export const publicKeysIn = (document: unknown): PublicKey[] => {
-  const found = Value.Check(Named, document) ? document.keys : Value.Check(Enrolled, document) ? document.installationKeys : [document]
+  const found = Value.Check(Named, document)
+    ? document.keys
+    : Value.Check(Enrolled, document)
+      ? document.installationKeys
+      : [document]
   return found.filter((each) => Value.Check(PublicKey, each))
 }

@@ -19,11 +19,17 @@ const keysOf = async (path: string): Promise<PublicKey[]> => {
     if (!(cause instanceof SyntaxError)) throw cause
   }
   const keys = publicKeysIn(document)
-  if (keys.length === 0) throw new Failure(`${path} holds no Ed25519 public key: give a JWK, the answer of /api/v1/ledger/keys, or a dock's enrolment file.`)
+  if (keys.length === 0)
+    throw new Failure(
+      `${path} holds no Ed25519 public key: give a JWK, the answer of /api/v1/ledger/keys, or a dock's enrolment file.`,
+    )
   return keys
 }
 
-const compareWith = async (claims: ReceiptClaims, path: string): Promise<{ verified: string } | { failure: string }> => {
+const compareWith = async (
+  claims: ReceiptClaims,
+  path: string,
+): Promise<{ verified: string } | { failure: string }> => {
   const { size } = await stat(path)
   const name = printable(path)
   if (size !== claims.size) return { failure: `${name} has ${size} bytes; the receipt is for ${claims.size}.` }
@@ -72,10 +78,16 @@ export const verifyCommand = (): Command =>
   new Command('verify')
     .description('Check a custody receipt offline, with the public key of the installation that signed it')
     .argument('<receipt>', 'file that holds the receipt (a compact JWS)')
-    .requiredOption('--key <file>', "public key: a JWK, the saved answer of /api/v1/ledger/keys, or a dock's enrolment file")
+    .requiredOption(
+      '--key <file>',
+      "public key: a JWK, the saved answer of /api/v1/ledger/keys, or a dock's enrolment file",
+    )
     .option('--file <video>', 'also check that this file is the one in custody, by size and SHA-256')
     .option('--json', 'answer as JSON')
-    .addHelpText('after', '\nEnds with 0 when all was verified and with 1 otherwise. docs/verify.md tells how to do the same by hand.')
+    .addHelpText(
+      'after',
+      '\nEnds with 0 when all was verified and with 1 otherwise. docs/verify.md tells how to do the same by hand.',
+    )
     .action(async (path: string, options: Options) => {
       const verdict = await judge(await readFile(path, 'utf8'), options)
       if (options.json) console.log(JSON.stringify({ ok: verdict.failure === undefined, ...verdict }))

@@ -60,7 +60,7 @@ async function* joined(head: Buffer, rest: AsyncIterable<Buffer>) {
 
 /**
  * A stream of the range, its first bytes already here: what keeps them from coming is thrown, as `store-unavailable`,
- * while an answer can still say so. Later the stream breaks. Ends with the signal.
+ * while an answer can still say so. Later the stream breaks. Closing it, or the signal, ends the read.
  */
 export const openOriginal = async (
   reached: Reached,
@@ -68,7 +68,10 @@ export const openOriginal = async (
   range: Range,
   signal: AbortSignal,
 ): Promise<Readable> => {
-  const bytes = originalBytes(reached, original, range, signal)
+  const closed = new AbortController()
+  const bytes = originalBytes(reached, original, range, AbortSignal.any([signal, closed.signal]))
   const head = await bytes.next()
-  return Readable.from(head.done === true ? [] : joined(head.value, bytes), { objectMode: false })
+  const stream = Readable.from(head.done === true ? [] : joined(head.value, bytes), { objectMode: false })
+  // A generator that was never begun would not tell the read behind it that nobody wants more.
+  return stream.once('close', () => closed.abort())
 }

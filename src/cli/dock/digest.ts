@@ -7,7 +7,12 @@ import { Failure } from '../failure.ts'
 const blockSize = 1024 * 1024
 
 /** The bytes [start, end) of a file, in blocks that are new each time. Throws when the file is shorter. */
-export async function* readRange(handle: FileHandle, start: number, end: number, block = blockSize): AsyncGenerator<Buffer> {
+export async function* readRange(
+  handle: FileHandle,
+  start: number,
+  end: number,
+  block = blockSize,
+): AsyncGenerator<Buffer> {
   for (let at = start; at < end; ) {
     const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(Math.min(block, end - at)), 0, null, at)
     if (bytesRead === 0) throw new Failure('The file became shorter while it was read.')

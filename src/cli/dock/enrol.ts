@@ -6,7 +6,8 @@ import { Failure } from '../failure.ts'
 import { kidOf, type PublicKey, publicKeysIn } from '../verify-receipt.ts'
 import { type Enrolment, type Pending, readBefore, writeEnrolment } from './enrolment.ts'
 import { type Http, makeHttp } from './http.ts'
-import { jsonBody, reach, readAs, readUrl, Refusal } from './installation.ts'
+import { jsonBody, reach, readAs, readUrl } from './installation.ts'
+import { Refusal } from './refusal.ts'
 
 type Wish = {
   name: string
@@ -38,7 +39,8 @@ export const publishedKeys = async (http: Http, base: string): Promise<PublicKey
 
 const makePair = (url: string): Pending => {
   const { kty, crv, x, d } = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' })
-  if (kty !== 'OKP' || crv !== 'Ed25519' || x === undefined || d === undefined) throw new Error('not an Ed25519 key pair')
+  if (kty !== 'OKP' || crv !== 'Ed25519' || x === undefined || d === undefined)
+    throw new Error('not an Ed25519 key pair')
   return { url, privateKey: { kty, crv, x, d } }
 }
 
@@ -82,16 +84,24 @@ export const enrolCommand = (): Command =>
     .requiredOption('--name <name>', 'what people call the dock')
     .requiredOption('--site <site>', 'where it stands')
     .requiredOption('--key <file>', 'where the key pair is kept, for its owner only; never another file is overwritten')
-    .option('--url <url>', 'the installation', process.env['EXHIBIT_URL'] ?? 'http://127.0.0.1:8080')
-    .option('--token <token>', 'of an admin; better in the environment variable EXHIBIT_TOKEN, which other users cannot see')
+    .option('--url <url>', 'the installation', process.env.EXHIBIT_URL ?? 'http://127.0.0.1:8080')
+    .option(
+      '--token <token>',
+      'of an admin; better in the environment variable EXHIBIT_TOKEN, which other users cannot see',
+    )
     .option('--json', 'answer as JSON')
     .action(async (options: Options) => {
-      const token = options.token ?? process.env['EXHIBIT_TOKEN']
+      const token = options.token ?? process.env.EXHIBIT_TOKEN
       if (!token) throw new Failure('A token of an admin is needed: give it in EXHIBIT_TOKEN or with --token.')
       const { name, site, url, key, json } = options
       const { dock, before, installationKeys } = await enrolDock({ name, site, url, token, keyFile: key })
       const kids = installationKeys.map((each) => each.kid)
-      if (json) return console.log(JSON.stringify({ dock, url: readUrl(url), keyFile: key, before, installationKeys: kids }))
-      console.log(before ? `${key} is enrolled already, as the dock ${dock}.` : `The dock ${dock} is enrolled; its private key stays in ${key}.`)
+      if (json)
+        return console.log(JSON.stringify({ dock, url: readUrl(url), keyFile: key, before, installationKeys: kids }))
+      console.log(
+        before
+          ? `${key} is enrolled already, as the dock ${dock}.`
+          : `The dock ${dock} is enrolled; its private key stays in ${key}.`,
+      )
       console.log(`It believes receipts signed with: ${kids.join(', ')}`)
     })

@@ -71,6 +71,8 @@ export const openFound = async (found: Found): Promise<FileHandle> => {
 
 export const refuseChanged = async (handle: FileHandle, { stamp }: Found): Promise<void> => {
   if (stampOf(await handle.stat({ bigint: true })) !== stamp) {
-    throw new Failure('The file was changed while it was being worked on: it is kept, and the next look takes it as it is then.')
+    throw new Failure(
+      'The file was changed while it was being worked on: it is kept, and the next look takes it as it is then.',
+    )
   }
 }

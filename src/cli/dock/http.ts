@@ -89,7 +89,10 @@ export const makeHttp = (stallMs = 60_000, answerMs = 180_000): Http => {
   }
 
   const begin = ({ method, url, headers, body }: Call): http.ClientRequest => {
-    const all = { ...headers, ...(method === 'GET' || method === 'HEAD' ? {} : { 'content-length': body?.length ?? 0 }) }
+    const all = {
+      ...headers,
+      ...(method === 'GET' || method === 'HEAD' ? {} : { 'content-length': body?.length ?? 0 }),
+    }
     const options = { method, headers: all, timeout: body === undefined ? answerMs : stallMs }
     return url.protocol === 'https:'
       ? https.request(url, { ...options, agent: secureAgent() })

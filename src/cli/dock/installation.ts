@@ -1,8 +1,8 @@
-import { type Static, type TSchema, Type } from 'typebox'
+import type { Static, TSchema } from 'typebox'
 import { Value } from 'typebox/value'
 import { Failure } from '../failure.ts'
 import type { Answer, Body, Http } from './http.ts'
-import { readRetryAfter } from './retry.ts'
+import { parseJson, Refusal } from './refusal.ts'
 
 /** Who calls: a bearer token, and what to do when the installation says that our clock is wrong. */
 export type Caller = { token(): Promise<string>; correct?(serverTime: Date): void }
@@ -19,45 +19,9 @@ export type Request = {
 /** Sends requests of one caller to one installation. Answers what succeeded; throws Refusal for the rest. */
 export type Installation = { call(request: Request): Promise<Answer> }
 
-const Document = Type.Object({
-  code: Type.Optional(Type.String()),
-  title: Type.Optional(Type.String()),
-  detail: Type.Optional(Type.String()),
-  next: Type.Optional(Type.String()),
-  serverTime: Type.Optional(Type.String({ format: 'date-time' })),
-})
-
-/** The installation answered, and the answer is no. `code` is the stable one of its problem document. */
-export class Refusal extends Error {
-  readonly status: number
-  readonly code: string
-  /** How long it asks us to wait, in milliseconds. */
-  readonly retryAfter: number
-  readonly serverTime: Date | undefined
-  constructor(answer: Answer) {
-    const document = parse(answer.text)
-    const problem = Value.Check(Document, document) ? document : {}
-    const said = [problem.detail ?? problem.title, problem.next].filter((each) => each !== undefined).join(' ')
-    super(said === '' ? `The installation answered with status ${answer.status}.` : said)
-    this.name = 'Refusal'
-    this.status = answer.status
-    this.code = problem.code ?? ''
-    this.retryAfter = readRetryAfter(answer.headers['retry-after'], Date.now())
-    this.serverTime = problem.serverTime === undefined ? undefined : new Date(problem.serverTime)
-  }
-}
-
-const parse = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
 /** The answer's JSON. Throws when it is not of that shape: then this is no Exhibit installation, or one of another age. */
 export const readAs = <Schema extends TSchema>(schema: Schema, answer: Answer): Static<Schema> => {
-  const document = parse(answer.text)
+  const document = parseJson(answer.text)
   if (Value.Check(schema, document)) return document
   throw new Failure('The answer is not one that an Exhibit installation gives here: check the address.')
 }
@@ -74,6 +38,16 @@ export const readUrl = (text: string): string => {
     throw new Failure(`${text} is not an address such as https://exhibit.example.org.`)
   }
   return `${url.origin}${url.pathname}`.replace(/\/+$/, '').replace(/\/api\/v1$/, '')
+}
+
+const isSuccess = ({ status }: Answer): boolean => status >= 200 && status < 300
+
+/** The installation's time, when our clock is why it refused. The answer to HEAD has no problem document, only `Date`. */
+const timeThere = ({ method }: Request, answer: Answer): Date | undefined => {
+  const { code, serverTime } = new Refusal(answer)
+  if (code === 'clock-skew') return serverTime
+  const date = Date.parse(answer.headers.date ?? '')
+  return method === 'HEAD' && answer.status === 401 && !Number.isNaN(date) ? new Date(date) : undefined
 }
 
 /**
@@ -99,12 +73,12 @@ export const reach = (http: Http, base: string, caller: Caller): Installation =>
 
   const call = async (request: Request): Promise<Answer> => {
     const answer = await attempt(request)
-    if (answer.status >= 200 && answer.status < 300) return answer
-    const refusal = new Refusal(answer)
-    if (refusal.code !== 'clock-skew' || refusal.serverTime === undefined || caller.correct === undefined) throw refusal
-    caller.correct(refusal.serverTime)
+    if (isSuccess(answer)) return answer
+    const serverTime = timeThere(request, answer)
+    if (serverTime === undefined || caller.correct === undefined) throw new Refusal(answer)
+    caller.correct(serverTime)
     const again = await attempt(request)
-    if (again.status >= 200 && again.status < 300) return again
+    if (isSuccess(again)) return again
     throw new Refusal(again)
   }
   return { call }

@@ -15,7 +15,10 @@ export const keysCommand = (): Command =>
   new Command('keys')
     .description("Show the installation's receipt keys, and accept a new one after a rotation")
     .requiredOption('--key <file>', "the dock's key file")
-    .option('--accept <kid>', 'believe receipts signed with this key from now on; have its name confirmed by an administrator')
+    .option(
+      '--accept <kid>',
+      'believe receipts signed with this key from now on; have its name confirmed by an administrator',
+    )
     .option('--json', 'answer as JSON')
     .action(async ({ key: path, accept, json }: Options) => {
       const enrolment = await readEnrolment(path)
@@ -23,7 +26,8 @@ export const keysCommand = (): Command =>
       const published = await publishedKeys(http, enrolment.url).finally(() => http.close())
       const believed = new Set(await Promise.all(enrolment.installationKeys.map(kidOf)))
       if (accept !== undefined && !believed.has(accept)) {
-        if (!published.some(({ kid }) => kid === accept)) throw new Failure(`${enrolment.url} does not publish the key ${accept}.`)
+        if (!published.some(({ kid }) => kid === accept))
+          throw new Failure(`${enrolment.url} does not publish the key ${accept}.`)
         believed.add(accept)
       }
       if (accept !== undefined) {
@@ -35,9 +39,13 @@ export const keysCommand = (): Command =>
       const rows = published.map((each) => ({ ...each, believed: each.kid !== undefined && believed.has(each.kid) }))
       if (json) return console.log(JSON.stringify({ dock: enrolment.dock, keys: rows }))
       for (const { kid, from, to, believed: yes } of rows) {
-        console.log(`${kid}  ${yes ? 'believed' : 'NOT believed'}${from === undefined ? '' : `  from ${from}`}${to === undefined ? '' : `  to ${to}`}`)
+        console.log(
+          `${kid}  ${yes ? 'believed' : 'NOT believed'}${from === undefined ? '' : `  from ${from}`}${to === undefined ? '' : `  to ${to}`}`,
+        )
       }
       if (rows.some((row) => !row.believed)) {
-        console.log('A key that is not believed is accepted with --accept <kid>, once an administrator has confirmed its name.')
+        console.log(
+          'A key that is not believed is accepted with --accept <kid>, once an administrator has confirmed its name.',
+        )
       }
     })

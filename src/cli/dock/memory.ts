@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { access, open, readFile, rename } from 'node:fs/promises'
 import path from 'node:path'
-import { Type } from 'typebox'
+import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { hex, sha256 } from '../../base/digest.ts'
 import { Digest, type Sha256 } from '../../base/ids.ts'
@@ -35,7 +35,7 @@ const Document = Type.Object({
   camera: Type.String(),
   files: Type.Record(Type.String(), Line),
 })
-type Lines = Map<string, (typeof Line)['static']>
+type Lines = Map<string, Static<typeof Line>>
 
 type Owner = { folder: string; keyFile: string; dock: string; camera: string; note(text: string): void }
 

@@ -6,7 +6,7 @@ import { type Installation, reach } from './installation.ts'
 import { makePace, type Pace } from './limiter.ts'
 import { type Memory, openMemory } from './memory.ts'
 import type { DockEvent } from './outcome.ts'
-import { stubborn, type Stubborn, untilDone } from './retry.ts'
+import { type Stubborn, stubborn, untilDone } from './retry.ts'
 import { makeSlots, type Slots } from './slots.ts'
 import { dockCaller } from './token.ts'
 
@@ -16,8 +16,8 @@ export type DockOptions = {
   keyFile: string
   /** Serial of the camera whose files these are. */
   camera: string
-  /** What the camera's clock shows now. Without it no drift is claimed. */
-  cameraClock?: Date | undefined
+  /** Both clocks, read at one moment at docking. Without it no drift is claimed. */
+  clocks?: { camera: Date; dock: Date } | undefined
   /** Files at once; 4 by default. */
   parallel?: number | undefined
   /** For all files together. */
@@ -28,7 +28,7 @@ export type DockOptions = {
   wipe?: boolean | undefined
   /** Wait for the receipts of what is sent, this many seconds at most; false not at all. 1800 by default. */
   wait?: number | false | undefined
-  /** How long to try again without any progress, in seconds; 300 by default. */
+  /** How many seconds of waiting between tries, while nothing gets through, before it gives up; 300 by default. */
   patience?: number | undefined
   /** A connection that moves nothing for this many seconds counts as broken; 60 by default. */
   stall?: number | undefined
@@ -46,7 +46,7 @@ export type DockOptions = {
 export type Dock = {
   options: DockOptions
   enrolment: Enrolment
-  /** Both clocks read at one moment, when the camera's is known. */
+  /** Both clocks read at one moment, when the camera's is known; ours as far as it is known to be right. */
   clock(): { camera: Date; dock: Date } | undefined
   installation: Installation
   memory: Memory
@@ -73,11 +73,12 @@ export const openDock = async (options: DockOptions): Promise<Dock> => {
   const tell = (event: DockEvent): void => options.onEvent?.(event)
   const note = (text: string): void => tell({ type: 'note', text })
   const enrolment = await readEnrolment(options.keyFile)
-  const startedAt = Date.now()
   const halting = new AbortController()
   const signal = options.signal === undefined ? halting.signal : AbortSignal.any([options.signal, halting.signal])
   const caller = dockCaller(enrolment, (seconds) =>
-    note(`The clock here is ${Math.abs(seconds)} s ${seconds < 0 ? 'ahead of' : 'behind'} the installation's: set it. Its time is used until then.`),
+    note(
+      `The clock here is ${Math.abs(seconds)} s ${seconds < 0 ? 'ahead of' : 'behind'} the installation's: set it. Its time is used until then.`,
+    ),
   )
   const http = makeHttp((options.stall ?? 60) * 1000)
   const patience = (name?: string) => ({
@@ -86,13 +87,16 @@ export const openDock = async (options: DockOptions): Promise<Dock> => {
     onRetry: (because: string, inMs: number) =>
       tell({ type: 'retrying', ...(name === undefined ? {} : { name }), because, inSeconds: inMs / 1000 }),
   })
-  const { folder, keyFile, camera, cameraClock } = options
+  const { folder, keyFile, camera, clocks } = options
   const memory = await openMemory({ folder: path.resolve(folder), keyFile, dock: enrolment.dock, camera, note })
 
   return {
     options,
     enrolment,
-    clock: () => (cameraClock === undefined ? undefined : { camera: cameraClock, dock: new Date(startedAt + caller.offset()) }),
+    clock: () =>
+      clocks === undefined
+        ? undefined
+        : { camera: clocks.camera, dock: new Date(clocks.dock.getTime() + caller.offset()) },
     installation: reach(http, enrolment.url, caller),
     memory,
     pace: makePace(options.bytesPerSecond),

@@ -19,8 +19,7 @@ export type Prepared = Found & {
   known: KnownOfFile
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-const controls = /[\u0000-\u001f\u007f]/
+const hasControls = (name: string): boolean => [...name].some((each) => each < ' ' || each === '\u007f')
 
 const recordedAtOf = (found: Found, known: KnownOfFile): string => {
   const at = known.recordedAt ?? found.mtime.toISOString()
@@ -32,12 +31,17 @@ const recordedAtOf = (found: Found, known: KnownOfFile): string => {
 export const prepare = async (dock: Dock, found: Found, known: KnownOfFile): Promise<Prepared> => {
   const { memory, signal, tell } = dock
   const { name, size } = found
-  if (controls.test(name) || name.length > 4096) throw new Failure('The name of the file holds control characters: rename it.')
+  if (hasControls(name) || name.length > 4096)
+    throw new Failure('The name of the file holds control characters: rename it.')
   const recordedAt = recordedAtOf(found, known)
-  const sha256 = memory.digest(found) ?? (await read(found, signal, (done) => tell({ type: 'hashing', name, done, size })))
+  const sha256 =
+    memory.digest(found) ?? (await read(found, signal, (done) => tell({ type: 'hashing', name, done, size })))
   memory.rememberDigest(found, sha256)
   if (known.sha256 !== undefined && known.sha256 !== sha256) {
-    tell({ type: 'note', text: `${name} does not have the digest that its camera gave: it is sent under the camera's word, and the installation will look into it.` })
+    tell({
+      type: 'note',
+      text: `${name} does not have the digest that its camera gave: it is sent under the camera's word, and the installation will look into it.`,
+    })
   }
   return { ...found, sha256, racy: isRacy(found, Date.now()), declared: known.sha256 ?? sha256, recordedAt, known }
 }

@@ -4,10 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ReceiptClaims } from '../../custody/receipt.ts'
 import { NotVerified, verifyReceipt } from '../verify-receipt.ts'
 import { readEnrolment } from './enrolment.ts'
-import { Refusal } from './installation.ts'
 import type { Dock } from './open-dock.ts'
 import type { Prepared } from './prepare.ts'
-import { readRetryAfter } from './retry.ts'
+import { Refusal, readRetryAfter } from './refusal.ts'
 
 /** The receipt; or that it is not to be had there, and the manifest tells more; or that our time for waiting is over. */
 type Asked = { jws: string } | { refused: Refusal } | 'still-owed'
@@ -21,11 +20,18 @@ export const awaitReceipt = async (dock: Dock, file: Prepared, address: string, 
   dock.waiting++
   try {
     for (;;) {
-      const answer = await dock.untilDone(async () => await installation.call({ method: 'GET', to: address, signal }), file.name)
+      const answer = await dock.untilDone(
+        async () => await installation.call({ method: 'GET', to: address, signal }),
+        file.name,
+      )
       if (answer.status === 200) return { jws: answer.text.trim() }
       if (performance.now() > until) return 'still-owed'
       // However many files wait, all together ask only so often.
-      const wait = Math.max(500, readRetryAfter(answer.headers['retry-after'], Date.now()), (dock.waiting / askedPerSecond) * 1000)
+      const wait = Math.max(
+        500,
+        readRetryAfter(answer.headers['retry-after'], Date.now()),
+        (dock.waiting / askedPerSecond) * 1000,
+      )
       await sleep(wait, undefined, { signal })
     }
   } catch (error) {
@@ -37,7 +43,11 @@ export const awaitReceipt = async (dock: Dock, file: Prepared, address: string, 
 }
 
 /** What a receipt states, when it is one that this dock believes and is for this very file; otherwise why not. */
-export const checkReceipt = async (dock: Dock, file: Prepared, jws: string): Promise<{ claims: ReceiptClaims } | { doubt: string }> => {
+export const checkReceipt = async (
+  dock: Dock,
+  file: Prepared,
+  jws: string,
+): Promise<{ claims: ReceiptClaims } | { doubt: string }> => {
   const { keyFile, camera } = dock.options
   let claims: ReceiptClaims
   try {

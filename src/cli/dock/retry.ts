@@ -1,18 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sentence } from '../failure.ts'
 import { ConnectionBroken } from './http.ts'
-import { Refusal } from './installation.ts'
+import { Refusal } from './refusal.ts'
 
 const firstMs = 500
 const longestMs = 30_000
-
-/** `Retry-After` in milliseconds from `now`: seconds, or a date. 0 when there is none. */
-export const readRetryAfter = (header: string | undefined, now: number): number => {
-  if (header === undefined) return 0
-  if (/^\d{1,9}$/.test(header)) return Number(header) * 1000
-  const at = Date.parse(header)
-  return Number.isNaN(at) ? 0 : Math.max(0, at - now)
-}
 
 /** Exponential back-off with jitter, in milliseconds; never shorter than what the other side asked for. */
 export const retryDelay = (failures: number, askedFor: number, random: number): number =>
@@ -26,10 +18,11 @@ const mayPass = (error: unknown): boolean => {
 }
 
 /** What no repetition cures for this dock: its key is not accepted, or it is suspended. */
-export const isFinal = (error: unknown): boolean => error instanceof Refusal && (error.status === 401 || error.status === 403)
+export const isFinal = (error: unknown): boolean =>
+  error instanceof Refusal && (error.status === 401 || error.status === 403)
 
 type Patience = {
-  /** How long to try without any progress. */
+  /** How long to wait between tries, all waits together, while nothing gets through. */
   patienceMs: number
   signal: AbortSignal
   onRetry(because: string, inMs: number): void
@@ -44,17 +37,18 @@ export type Stubborn = {
 
 export const stubborn = ({ patienceMs, signal, onRetry }: Patience): Stubborn => {
   let failures = 0
-  let since = performance.now()
+  let waited = 0
   return {
     moved: () => {
       failures = 0
-      since = performance.now()
+      waited = 0
     },
     pause: async (error) => {
       if (!mayPass(error)) throw error
       failures++
       const wait = retryDelay(failures, error instanceof Refusal ? error.retryAfter : 0, Math.random())
-      if (performance.now() + wait - since > patienceMs) throw error
+      waited += wait
+      if (waited > patienceMs) throw error
       onRetry(sentence(error), wait)
       await sleep(wait, undefined, { signal })
     },

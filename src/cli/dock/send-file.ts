@@ -4,9 +4,9 @@ import { afterBreak, afterSuccess, chunkEnd } from './chunk.ts'
 import { digestOf, readRange } from './digest.ts'
 import { openFound, refuseChanged } from './folder.ts'
 import { type Answer, ConnectionBroken } from './http.ts'
-import { Refusal } from './installation.ts'
 import type { Dock } from './open-dock.ts'
 import type { Prepared } from './prepare.ts'
+import { Refusal } from './refusal.ts'
 
 /** tus 1.0.0 as a client speaks it: creation, HEAD, and PATCH with a digest for each. */
 const tus = { 'tus-resumable': '1.0.0' }
@@ -52,7 +52,13 @@ const askOffset = async (dock: Dock, address: string, size: number): Promise<num
   offsetIn(await dock.installation.call({ method: 'HEAD', to: address, headers: tus, signal: dock.signal }), size)
 
 /** Sends one chunk under its own digest; answers where the upload stands then. */
-const sendChunk = async (dock: Dock, file: Prepared, handle: FileHandle, address: string, offset: number): Promise<number> => {
+const sendChunk = async (
+  dock: Dock,
+  file: Prepared,
+  handle: FileHandle,
+  address: string,
+  offset: number,
+): Promise<number> => {
   const { signal, pace, tell } = dock
   const { name, size } = file
   const end = chunkEnd(dock.chunks, offset, size)

@@ -36,7 +36,10 @@ const said: Record<string, Ending> = {
     state: 'quarantined',
     detail: 'In quarantine: what was read back is not what was declared, twice. Keep the file; a supervisor decides.',
   },
-  erased: { state: 'erased', detail: 'Its recording was erased there, so it is not taken again. A supervisor may re-admit it.' },
+  erased: {
+    state: 'erased',
+    detail: 'Its recording was erased there, so it is not taken again. A supervisor may re-admit it.',
+  },
 }
 
 /** Follows one file from what the manifest said to where nothing more can be done for it now. */
@@ -58,7 +61,8 @@ const follow = async (dock: Dock, file: Prepared, first: Item): Promise<Ending> 
     if (settled !== undefined) return settled
 
     if (item.state === 'owed' || item.state === 'uploading') {
-      if (sendings === mostSendings) return { state: 'failed', detail: 'It was sent twice and is owed still: try again later.' }
+      if (sendings === mostSendings)
+        return { state: 'failed', detail: 'It was sent twice and is owed still: try again later.' }
       const begun = item.state === 'owed' ? undefined : (item.uploadUrl ?? dock.memory.upload(file))
       const address = await dock.sending(async () => await sendFile(dock, file, begun))
       if (address === undefined) await announceOver()
@@ -80,14 +84,19 @@ const follow = async (dock: Dock, file: Prepared, first: Item): Promise<Ending> 
     if (item.receiptUrl === undefined) throw new Failure('The installation did not say where the receipt is.')
     until ??= performance.now() + (wait === false ? 0 : wait * 1000)
     const asked = await awaitReceipt(dock, file, item.receiptUrl, until)
-    if (asked === 'still-owed') return { state: 'verifying', detail: 'Every byte is acknowledged; it is being read back. Ask again later.' }
+    if (asked === 'still-owed')
+      return { state: 'verifying', detail: 'Every byte is acknowledged; it is being read back. Ask again later.' }
     if ('jws' in asked) return await settleReceipt(dock, file, asked.jws)
     // Another dock's upload is not ours to ask about: wait until the manifest tells what became of it.
     if (asked.refused.status === 404) {
-      if (performance.now() > until) return { state: 'verifying', detail: 'Another dock sent it; it is being read back. Ask again later.' }
+      if (performance.now() > until)
+        return { state: 'verifying', detail: 'Another dock sent it; it is being read back. Ask again later.' }
       await sleep(beforeAskingAgainMs, undefined, { signal: dock.signal })
-    } else dock.tell({ type: 'note', text: `${file.name}: ${asked.refused.message}` })
-    item = await announceAgain(dock, file)
+      item = await announceAgain(dock, file)
+    } else {
+      dock.tell({ type: 'note', text: `${file.name}: ${asked.refused.message}` })
+      await announceOver()
+    }
   }
 }
 
@@ -104,5 +113,8 @@ export const settle = async (dock: Dock, file: Prepared, item: Item): Promise<Ou
 
 export const failed = (dock: Dock, error: unknown): Ending =>
   dock.signal.aborted && !isFinal(error)
-    ? { state: 'unfinished', detail: 'Stopped before it was done. What was acknowledged is kept; the next run goes on from there.' }
+    ? {
+        state: 'unfinished',
+        detail: 'Stopped before it was done. What was acknowledged is kept; the next run goes on from there.',
+      }
     : { state: 'failed', detail: sentence(error) }

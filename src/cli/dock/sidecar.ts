@@ -44,5 +44,7 @@ export const readSidecar = async (folder: string): Promise<Map<string, KnownOfFi
   }
   if (Value.Check(Sidecar, document)) return new Map(Object.entries(document))
   const [first] = Value.Errors(Sidecar, document)
-  throw new Failure(`${file} is not what it should be${first === undefined ? '' : ` at ${first.instancePath || '/'}: ${first.message}`}.`)
+  throw new Failure(
+    `${file} is not what it should be${first === undefined ? '' : ` at ${first.instancePath || '/'}: ${first.message}`}.`,
+  )
 }

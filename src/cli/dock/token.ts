@@ -35,9 +35,10 @@ export const dockCaller = (
   return {
     offset: () => offset,
     correct: (serverTime) => {
+      const before = offset
       offset = serverTime.getTime() - clock()
       made = undefined
-      onSkew(Math.round(offset / 1000))
+      if (Math.abs(offset - before) > 2000) onSkew(Math.round(offset / 1000))
     },
     token: async () => {
       const now = Math.floor((clock() + offset) / 1000)

@@ -16,7 +16,10 @@ export const uploadFolder = async (options: DockOptions): Promise<Summary> => {
   try {
     const { files, passedOver } = await look(options.folder)
     if (passedOver.length > 0) {
-      dock.tell({ type: 'note', text: `Passed over, since a link or special file is no footage: ${passedOver.join(', ')}` })
+      dock.tell({
+        type: 'note',
+        text: `Passed over, since a link or special file is no footage: ${passedOver.join(', ')}`,
+      })
     }
     dock.memory.keepOnly(files.map(({ name }) => name))
     const outcomes = await work(dock, files)

@@ -12,7 +12,9 @@ type WatchOptions = DockOptions & {
 }
 
 /** What is known of a file between two looks. `stamp` tells when it changed. */
-type Sight = { stamp: string; phase: 'seen' | 'working' | 'done' } | { stamp: string; phase: 'later'; at: number; failures: number }
+type Sight =
+  | { stamp: string; phase: 'seen' | 'working' | 'done' }
+  | { stamp: string; phase: 'later'; at: number; failures: number }
 
 const settled = new Set(['held', 'wiped', 'quarantined', 'erased'])
 const laterMs = (failures: number): number => Math.min(600_000, 15_000 * 2 ** (failures - 1))
@@ -59,16 +61,18 @@ export const watchFolder = async (options: WatchOptions): Promise<void> => {
     }
   }
 
-  let dock = await openDock({ wait: 86_400, ...options })
+  const open = async (): Promise<Dock> => await openDock({ ...options, wait: options.wait ?? 86_400 })
+  let dock = await open()
   try {
     while (!signal.aborted) {
-      // A dock that was refused is opened anew: its key file may have changed, or its suspension ended.
-      if (dock.halted() !== undefined && running.size === 0) {
-        await dock.close()
-        dock = await openDock({ wait: 86_400, ...options })
-      }
       try {
+        // A dock that was refused is opened anew: its key file may have changed, or its suspension ended.
+        if (dock.halted() !== undefined && running.size === 0) {
+          await dock.close()
+          dock = await open()
+        }
         const { files } = await look(folder)
+        dock.memory.keepOnly(files.map(({ name }) => name))
         for (const [name, { phase }] of sights) {
           if (phase !== 'working' && !files.some((file) => file.name === name)) sights.delete(name)
         }

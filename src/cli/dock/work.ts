@@ -8,7 +8,11 @@ import { failed, settle } from './settle.ts'
 import { readSidecar } from './sidecar.ts'
 
 /** Files with the same bytes are one recording: one is sent, and the others then find it in custody. */
-const settleTwins = async (dock: Dock, twins: { file: Prepared; item: Item }[], done: (outcome: Outcome) => void): Promise<void> => {
+const settleTwins = async (
+  dock: Dock,
+  twins: { file: Prepared; item: Item }[],
+  done: (outcome: Outcome) => void,
+): Promise<void> => {
   let first = true
   for (const { file, item } of twins) {
     try {
@@ -43,7 +47,11 @@ export const work = async (dock: Dock, found: Found[]): Promise<Outcome[]> => {
   const prepared = (await Promise.all(found.map(prepareOne))).flat()
   await dock.memory.save()
   if (prepared.length > 0) {
-    const answered = await announce(dock, prepared)
+    const answered = await announce(dock, prepared).catch((error: unknown) => {
+      if (!dock.signal.aborted) throw error
+      for (const { name, size, sha256 } of prepared) done({ name, size, sha256, ...failed(dock, error) })
+      return []
+    })
     dock.tell({
       type: 'announced',
       files: answered.map(({ file: { name, size }, item: { state } }) => ({ name, size, state })),

@@ -15,7 +15,7 @@ import {
 } from './gateway-cluster.ts'
 import { cephConfiguration } from './gateway-configuration.ts'
 import { choosePort, isListening } from './ports.ts'
-import { leftover, type Program, type Running, takeOverOrLaunch, untilReady } from './processes.ts'
+import { leftover, type Program, type Running, stopProgram, takeOverOrLaunch, untilReady } from './processes.ts'
 import { SetupError } from './setup-error.ts'
 
 export type EmbeddedGateway = {
@@ -83,7 +83,7 @@ const programsOf = (
 
 /** The gateway first, the monitor last: each still reaches what it needs to stop in order. */
 const stopAll = async (programs: Programs): Promise<void> => {
-  for (const program of [programs.rgw, programs.osd, programs.mon]) await leftover(program)?.stop()
+  for (const program of [programs.rgw, programs.osd, programs.mon]) await stopProgram(program)
 }
 
 const bringUp = async (cluster: Cluster, programs: Programs, endpoint: string, reuse: boolean) => {

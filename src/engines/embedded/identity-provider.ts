@@ -5,7 +5,7 @@ import Value from 'typebox/value'
 import { type EngineStart, keep, openDataFolder, readKept } from './data-folder.ts'
 import { addIdentityKey, identityKeys } from './identity-keys.ts'
 import { choosePort } from './ports.ts'
-import { keepUp, leftover, type Program } from './processes.ts'
+import { keepUp, leftover, type Program, stopProgram } from './processes.ts'
 import { SetupError } from './setup-error.ts'
 
 export type EmbeddedIdentityProvider = {
@@ -92,6 +92,6 @@ export const startIdentityProvider = async (options: EngineStart): Promise<Embed
       }
       return kid
     },
-    stop: running.stop,
+    stop: async () => await stopProgram(program),
   }
 }

@@ -8,7 +8,7 @@ import { makeOnce } from './make-once.ts'
 import { choosePort } from './ports.ts'
 import { postgresBinaries } from './postgres-binaries.ts'
 import { giveTo, type PostgresUser, postgresUser } from './postgres-user.ts'
-import { keepUp, leftover, type Program, type Running } from './processes.ts'
+import { keepUp, leftover, type Program, type Running, stopProgram } from './processes.ts'
 import { run } from './programs.ts'
 import { SetupError } from './setup-error.ts'
 
@@ -170,7 +170,7 @@ export const startPostgres = async ({ dataDir, port, log, endWithParent }: Engin
   const adminUrl = url('postgres', kept.admin)
 
   if (before === undefined && existsSync(data)) {
-    await leftover(program)?.stop()
+    await stopProgram(program)
     await setRoles(postgres, user, data, roles(kept))
   }
   await makeOnce(data, async (aside) => {
@@ -209,6 +209,6 @@ export const startPostgres = async ({ dataDir, port, log, endWithParent }: Engin
       await connected(adminUrl('postgres'), async (client) => {
         await client.query(`drop database if exists ${identifier(name)} with (force)`)
       }),
-    stop: async () => await running.stop(),
+    stop: async () => await stopProgram(program),
   }
 }

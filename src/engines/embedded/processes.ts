@@ -78,6 +78,14 @@ const send = (pid: number, signal: NodeJS.Signals, name: string): void => {
   }
 }
 
+const notedPid = ({ dataDir, name }: Program): number => {
+  try {
+    return Number(readFileSync(pidFile(dataDir, name), 'utf8'))
+  } catch {
+    return Number.NaN
+  }
+}
+
 const handle = (program: Program, pid: number, logFrom: number | undefined): Running => {
   const alive = () => isOurs(pid, program.marker)
   const gone = async (seconds: number) => {
@@ -104,7 +112,7 @@ const handle = (program: Program, pid: number, logFrom: number | undefined): Run
           if (!(await gone(10))) throw new SetupError(`The ${program.name} (process ${pid}) will not end.`)
         }
       }
-      rmSync(pidFile(program.dataDir, program.name), { force: true })
+      if (notedPid(program) === pid) rmSync(pidFile(program.dataDir, program.name), { force: true })
     },
   }
 }
@@ -117,14 +125,6 @@ const everyPid = (): number[] =>
         .filter((pid) => Number.isSafeInteger(pid) && pid > 1)
     : []
 
-const notedPid = ({ dataDir, name }: Program): number => {
-  try {
-    return Number(readFileSync(pidFile(dataDir, name), 'utf8'))
-  } catch {
-    return Number.NaN
-  }
-}
-
 /**
  * What an earlier start left running of this program, or nothing; never a process that merely has its old number. A start
  * that was killed while it launched the program had no time to note its number, so it is looked for by its command line.
@@ -136,6 +136,9 @@ export const leftover = (program: Program): Running | undefined => {
     : everyPid().find((one) => commandLine(one)?.[0] === program.command && isOurs(one, program.marker))
   return pid === undefined ? undefined : handle(program, pid, undefined)
 }
+
+/** Ends whatever runs of this program, also one that was started later than the caller's own. */
+export const stopProgram = async (program: Program): Promise<void> => await leftover(program)?.stop()
 
 /** Starts it in a session of its own, so that Ctrl-C at the terminal reaches the supervisor only, which stops it in order. */
 const launch = async (program: Program): Promise<Running> => {

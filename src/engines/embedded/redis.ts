@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { Type } from 'typebox'
 import { type EngineStart, keep, openDataFolder, password, readKept, writePrivate } from './data-folder.ts'
 import { choosePort } from './ports.ts'
-import { keepUp, leftover, type Program } from './processes.ts'
+import { keepUp, leftover, type Program, stopProgram } from './processes.ts'
 import { needProgram, run } from './programs.ts'
 import { SetupError } from './setup-error.ts'
 
@@ -86,5 +86,10 @@ export const startRedis = async ({ dataDir, port, log, endWithParent }: EngineSt
   const readiness = { ready: () => isReady(chosen, secret), seconds: 60 }
   const running = await keepUp(program, readiness, !changed)
   log(running.adopted ? 'Redis: was still running' : `Redis: ready on port ${chosen}`)
-  return { url: `redis://:${secret}@127.0.0.1:${chosen}`, port: chosen, pid: running.pid, stop: running.stop }
+  return {
+    url: `redis://:${secret}@127.0.0.1:${chosen}`,
+    port: chosen,
+    pid: running.pid,
+    stop: async () => await stopProgram(program),
+  }
 }
