@@ -39,7 +39,7 @@ const environment = (servers: Servers, database: string): Record<string, string>
   S3_SECRET_KEY: servers.s3.secretKey,
   OIDC_ISSUER: 'http://127.0.0.1:9/never',
   RECEIPT_KEY_FILE: '/never',
-  LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'silent',
+  LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? 'silent',
 })
 
 /** Makes the buckets and a migrated database that the databases of the test files are copies of. */

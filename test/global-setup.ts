@@ -4,7 +4,7 @@ import { type Prepared, prepareServers } from './engines.ts'
 import { type Servers, type StartedServers, startEmbedded } from './servers.ts'
 
 declare module 'vitest' {
-  interface ProvidedContext {
+  class ProvidedContext {
     prepared: Prepared
   }
 }
@@ -17,7 +17,7 @@ const fromEnvironment = (env: NodeJS.ProcessEnv): Servers | undefined => {
     ownerUrl,
     appUrl,
     redisUrl,
-    s3: { endpoint, region: env['TEST_S3_REGION'] ?? 'us-east-1', accessKey, secretKey },
+    s3: { endpoint, region: env.TEST_S3_REGION ?? 'us-east-1', accessKey, secretKey },
   }
 }
 

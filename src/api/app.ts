@@ -1,4 +1,4 @@
-import { type IncomingHttpHeaders, METHODS } from 'node:http'
+import { type IncomingMessage, METHODS } from 'node:http'
 import type { Readable } from 'node:stream'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
 import { newId } from '../base/ids.ts'
@@ -50,7 +50,7 @@ const features = (engines: Engines, ingest: Ingest) => [
 export type AppOptions = { readiness?: Readiness }
 
 /** tus 1.0.0, `X-HTTP-Method-Override`: for docks behind a proxy that lets only GET and POST through. */
-const takeMethodOverride = (request: { method?: string; url?: string; headers: IncomingHttpHeaders }): string => {
+const takeMethodOverride = (request: IncomingMessage): string => {
   const { url = '/' } = request
   const wanted = request.headers['x-http-method-override']
   if (url.startsWith('/api/v1/uploads') && typeof wanted === 'string' && METHODS.includes(wanted))

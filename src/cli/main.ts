@@ -1,12 +1,29 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
 import manifest from '../../package.json' with { type: 'json' }
+import { bucketsCommand } from './buckets.ts'
 import { dockCommand } from './dock/command.ts'
+import { doctorCommand } from './doctor.ts'
 import { sentence } from './failure.ts'
+import { keysCommand } from './keys.ts'
+import { migrateCommand } from './migrate.ts'
+import { routesCommand } from './routes.ts'
+import { tokenCommand } from './token.ts'
+import { upCommand } from './up.ts'
 import { verifyCommand } from './verify.ts'
 
 /** Every command of `exhibit`, in the order in which `--help` lists them. */
-const commands: (() => Command)[] = [dockCommand, verifyCommand]
+const commands: (() => Command)[] = [
+  upCommand,
+  tokenCommand,
+  dockCommand,
+  verifyCommand,
+  doctorCommand,
+  migrateCommand,
+  bucketsCommand,
+  keysCommand,
+  routesCommand,
+]
 
 const exhibit = (): Command => {
   const program = new Command('exhibit')

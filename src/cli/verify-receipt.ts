@@ -2,7 +2,7 @@ import { calculateJwkThumbprint, compactVerify, decodeProtectedHeader, errors, i
 import { Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { Digest, IdOf, Serial } from '../base/ids.ts'
-import type { ReceiptClaims } from '../custody/receipt.ts'
+import { type ReceiptClaims, receiptType } from '../custody/receipt.ts'
 
 /** A public key that signs receipts, as `/ledger/keys` publishes it. A retired one has `to`. */
 export const PublicKey = Type.Object({
@@ -28,8 +28,6 @@ const Claims = Type.Object({
   entryId: IdOf.entry,
   leaf: Digest,
 })
-
-const receiptType = 'exhibit-receipt+jwt'
 
 /** Why a text is not a receipt that these keys vouch for. `kid` names the key that would be needed. */
 export class NotVerified extends Error {

@@ -21,6 +21,8 @@ export const connect = (url: string, connections: number, log: Log): Db => {
     keepAlive: true,
   })
   pool.on('error', (error) => log.warn({ err: error.message }, 'a database connection was lost'))
+  // A connection in use may break too, between two statements; the next statement then fails, and that is enough.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return new Kysely<Tables>({
     dialect: new PostgresDialect({ pool }),
     plugins: [new CamelCasePlugin({ maintainNestedObjectKeys: true })],

@@ -79,8 +79,7 @@ export const watchEngines = (engines: StartedEngines, log: (line: string) => voi
     ),
   ]
   const stopping = new AbortController()
-  const pause = async (ms: number) =>
-    await delay(ms, undefined, { signal: stopping.signal }).catch(() => undefined)
+  const pause = async (ms: number) => await delay(ms, undefined, { signal: stopping.signal }).catch(() => undefined)
 
   const watch = async ({ what, isWhole, mend }: Watched): Promise<void> => {
     for (let failures = 0; !stopping.signal.aborted; await pause(Math.min(everyMs * 2 ** failures, longestPauseMs))) {

@@ -82,6 +82,14 @@ const endIn = async (child: ChildProcess, seconds: number): Promise<boolean> => 
   }
 }
 
+const killGroup = (pid: number): void => {
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // It ended at this very moment.
+  }
+}
+
 /** Starts it now, and again whenever it ends by itself, with longer and longer pauses. */
 export const keepRunning = (wish: ServiceWish): Service => {
   const { name, log } = wish
@@ -116,7 +124,7 @@ export const keepRunning = (wish: ServiceWish): Service => {
       child.kill('SIGTERM')
       if (!(await endIn(child, wish.stopSeconds)) && child.pid !== undefined) {
         log(`The ${name} did not stop within ${wish.stopSeconds} s and is killed`)
-        process.kill(-child.pid, 'SIGKILL')
+        killGroup(child.pid)
       }
       await over
       rmSync(pidFile(wish), { force: true })

@@ -1,4 +1,4 @@
-import { copyFileSync, readdirSync, statSync, truncateSync } from 'node:fs'
+import { copyFileSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 
 const longest = 64 * 1024 * 1024
@@ -12,13 +12,14 @@ export const keepLogsShort = (folder: string): { stop(): void } => {
   const shorten = () => {
     for (const name of readdirSync(folder).filter((each) => each.endsWith('.log'))) {
       const file = join(folder, name)
+      if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) < longest) continue
       try {
-        if (statSync(file).size < longest) continue
         copyFileSync(file, `${file}.old`)
-        truncateSync(file)
       } catch {
-        // On a full disk nothing can be kept; the next time will do.
+        // A full disk is worse than a lost log.
+        rmSync(`${file}.old`, { force: true })
       }
+      truncateSync(file)
     }
   }
   const timer = setInterval(shorten, everyMs).unref()

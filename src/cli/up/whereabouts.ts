@@ -45,17 +45,16 @@ export const whereaboutsOf = (dataDir: string): Whereabouts => {
 const environmentIn = (dataDir: string): Record<string, string> => {
   const found = readKept(settingsIn(resolve(dataDir)), Environment)
   if (found !== undefined) return found
-  throw new SetupError(`No installation was ever started in ${resolve(dataDir)}: name the folder that \`up\` was given.`)
+  throw new SetupError(
+    `No installation was ever started in ${resolve(dataDir)}: name the folder that \`up\` was given.`,
+  )
 }
 
 /**
  * The variables of the installation meant: of the data folder if one is named, else of this process if `variable` is set in
  * it, else of the data folder that `up` takes by itself, if there is one.
  */
-export const environmentMeant = (
-  dataDir: string | undefined,
-  variable: string,
-): Record<string, string | undefined> => {
+export const environmentMeant = (dataDir: string | undefined, variable: string): Record<string, string | undefined> => {
   if (dataDir !== undefined) return environmentIn(dataDir)
   if (process.env[variable] || !existsSync(settingsIn(defaultDataDir))) return process.env
   return environmentIn(defaultDataDir)

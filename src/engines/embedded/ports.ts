@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { SetupError } from './setup-error.ts'
 
 const handedOut = new Set<number>()
@@ -46,7 +47,9 @@ type PortWish = {
 export const choosePort = async ({ what, wanted, kept, inUse, fixed }: PortWish): Promise<number> => {
   const first = wanted ?? kept
   if (first === undefined) return await freePort()
-  if ((inUse && first === kept) || (await portIsFree(first))) return first
+  if (inUse && first === kept) return first
+  // An engine that was killed this moment still holds its port for a while.
+  for (const limit = Date.now() + 2000; Date.now() < limit; await delay(20)) if (await portIsFree(first)) return first
   if (wanted === undefined && fixed !== true) return await freePort()
   throw new SetupError(
     `Port ${first} for ${what} is taken by another program: end that program or choose another port.`,

@@ -67,6 +67,16 @@ const isOurs = (pid: number, marker: string): boolean => {
   return words.includes(marker) || (process.platform !== 'linux' && ` ${words.join(' ')} `.includes(` ${marker} `))
 }
 
+/** A killed process loses its command line at once, and its files, locks and sockets a moment later. */
+const isDying = (pid: number): boolean => {
+  if (process.platform !== 'linux' || commandLine(pid) !== undefined) return false
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false
+  }
+}
+
 const send = (pid: number, signal: NodeJS.Signals, name: string): void => {
   try {
     process.kill(pid, signal)
@@ -89,7 +99,8 @@ const notedPid = ({ dataDir, name }: Program): number => {
 const handle = (program: Program, pid: number, logFrom: number | undefined): Running => {
   const alive = () => isOurs(pid, program.marker)
   const gone = async (seconds: number) => {
-    for (const limit = Date.now() + seconds * 1000; alive(); await delay(10)) if (Date.now() > limit) return false
+    const limit = Date.now() + seconds * 1000
+    for (; alive() || isDying(pid); await delay(10)) if (Date.now() > limit) return false
     return true
   }
   return {
@@ -200,6 +211,7 @@ export const takeOverOrLaunch = async (program: Program, reuse = true): Promise<
   const wanted = [program.command, ...program.args].join(' ')
   if (left !== undefined && reuse && commandLine(left.pid)?.join(' ') === wanted) return left
   await left?.stop()
+  for (const limit = Date.now() + 5000; isDying(notedPid(program)) && Date.now() < limit; ) await delay(10)
   return await launch(program)
 }
 
