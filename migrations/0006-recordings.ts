@@ -30,5 +30,18 @@ export const up = async (db: Kysely<unknown>): Promise<void> => {
   await sql`create index recordings_newest on recordings (recorded_at desc, id desc)`.execute(db)
   await sql`create index recordings_camera on recordings (camera, recorded_at desc, id desc)`.execute(db)
   await sql`create index recordings_number on recordings (camera, number)`.execute(db)
+  // What a receipt was signed over never changes again, whoever asks.
+  await sql`
+    create function guard_original() returns trigger language plpgsql as $$
+    begin
+      if old.status in ('verified', 'active', 'due', 'grace', 'erased')
+        and (new.sha256, new.object_version, new.size, new.upload, new.camera, new.filename, new.recorded_at, new.received_at)
+          is distinct from (old.sha256, old.object_version, old.size, old.upload, old.camera, old.filename, old.recorded_at, old.received_at)
+      then raise exception 'an original in custody is write-once' using errcode = 'insufficient_privilege'; end if;
+      return new;
+    end $$`.execute(db)
+  await sql`create trigger write_once before update on recordings for each row execute function guard_original()`.execute(
+    db,
+  )
   await sql`grant select, insert, update on recordings to exhibit_app`.execute(db)
 }

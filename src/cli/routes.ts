@@ -39,13 +39,16 @@ const readRoutes = async (): Promise<RouteLine[]> => {
   }
 }
 
-const inColumns = (lines: readonly RouteLine[]): string => {
-  const width = (texts: string[]) => Math.max(...texts.map((text) => text.length))
-  const path = width(lines.map((line) => line.path))
-  const may = width(lines.map((line) => line.may))
-  return lines
-    .map((line) => `${line.method.padEnd(8)}${line.path.padEnd(path + 2)}${line.may.padEnd(may + 2)}${line.who}`)
-    .join('\n')
+/** One line for the methods of an address that the same people may call. */
+const inColumns = (table: readonly RouteLine[]): string => {
+  const lines = Object.values(Object.groupBy(table, ({ path, may }) => `${path} ${may}`)).map((routes = []) => [
+    routes.map(({ method }) => method).join(' '),
+    routes[0]?.path ?? '',
+    routes[0]?.may ?? '',
+    routes[0]?.who ?? '',
+  ])
+  const widths = [0, 1, 2].map((column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)) + 2)
+  return lines.map((line) => line.map((text, column) => text.padEnd(widths[column] ?? 0)).join('')).join('\n')
 }
 
 export const routesCommand = (): Command =>

@@ -69,7 +69,7 @@ export const upCommand = (): Command =>
       const { asked, signal } = whenAsked()
       const installation = await startInstallation({
         dataDir: data,
-        port: port === 0 ? await freePort() : port,
+        port: port || (await freePort()),
         log: say,
         env: process.env,
         diskGiB: disk,

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type CameraSerial, newId } from '../../src/base/ids.ts'
 import { Problem } from '../../src/base/problem.ts'
 import { cameraKnown, dockStillMay } from '../../src/docks/queries.ts'
-import { inTransaction, type Tx } from '../../src/engines/postgres.ts'
+import { type Db, inTransaction } from '../../src/engines/postgres.ts'
 import { thumbprint } from '../../src/engines/receipt-key.ts'
 import { startTestApi, type TestApi } from '../api.ts'
 import { makeDockKey } from '../tokens.ts'
@@ -36,10 +36,10 @@ const codeOf = async (work: Promise<unknown>): Promise<string | undefined> =>
   )
 
 /** Waits until a statement of another connection stands behind a lock, and gives it. */
-const waitsForLock = async (tx: Tx) => {
+const waitsForLock = async (db: Db) => {
   for (;;) {
     const found = await sql`
-      select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(tx)
+      select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(db)
     if (found.rows.length > 0) return found
   }
 }
@@ -157,7 +157,7 @@ describe('what is acknowledged to a dock', () => {
     const suspension = await inTransaction(test.engines.db, async (tx) => {
       await dockStillMay(tx, dock)
       const suspending = admin('POST', `/docks/${id}/suspension`).then(() => order.push('suspended'))
-      const { rows } = await waitsForLock(tx)
+      const { rows } = await waitsForLock(test.engines.db)
       expect(rows).toHaveLength(1)
       order.push('committed')
       return { suspending }

@@ -1,7 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { access, appendFile, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
+import {
+  access,
+  appendFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -225,7 +237,10 @@ describe('wiping', () => {
   it('deletes what is in custody, and nothing else', async () => {
     await footage('BWC_1.MP4', 50_000)
     await footage('wrong.mp4', 50_000)
-    await writeFile(path.join(folder, 'exhibit-dock.json'), JSON.stringify({ 'wrong.mp4': { sha256: 'ab'.repeat(32) } }))
+    await writeFile(
+      path.join(folder, 'exhibit-dock.json'),
+      JSON.stringify({ 'wrong.mp4': { sha256: 'ab'.repeat(32) } }),
+    )
     const { ok, states } = await upload({ wipe: true })
     expect(states).toEqual({ 'BWC_1.MP4': 'wiped', 'wrong.mp4': 'quarantined' })
     expect(ok).toBe(false)
@@ -266,7 +281,11 @@ describe('a bad link', () => {
     await footage('BWC_1.MP4', 12 * mib)
     link.cutAfter(7 * mib)
     const { states, bytesSent, events } = await upload({ chunkBytes: 4 * mib })
-    expect({ states, bytesSent, cuts: link.cuts() }).toEqual({ states: { 'BWC_1.MP4': 'held' }, bytesSent: 12 * mib, cuts: 1 })
+    expect({ states, bytesSent, cuts: link.cuts() }).toEqual({
+      states: { 'BWC_1.MP4': 'held' },
+      bytesSent: 12 * mib,
+      cuts: 1,
+    })
     const after = events.findIndex(({ type }) => type === 'retrying')
     const next = events.slice(after).find((event) => event.type === 'sending')
     expect(next).toMatchObject({ done: 4 * mib })
@@ -320,17 +339,24 @@ describe('an installation', () => {
     await enrolDock({ name: 'Desk', site: 'Central', keyFile, url: later.api.url, token })
     await footage('BWC_1.MP4', 1000)
     const clock = new Date()
-    const { states, events, files } = await upload({ clocks: { camera: new Date(clock.getTime() + 7_200_000), dock: clock } })
+    const { states, events, files } = await upload({
+      clocks: { camera: new Date(clock.getTime() + 7_200_000), dock: clock },
+    })
     expect(states).toEqual({ 'BWC_1.MP4': 'held' })
     expect(events).toContainEqual({ type: 'note', text: expect.stringMatching(/7200 s behind/) })
     const investigator = await later.issuer.tokenFor('investigator', {}, { lifetime: 20_000 })
-    const { body } = await later.ask('GET', `/api/v1/recordings/${files[0]?.claims?.recordingId}`, { token: investigator })
+    const { body } = await later.ask('GET', `/api/v1/recordings/${files[0]?.claims?.recordingId}`, {
+      token: investigator,
+    })
     expect(body).toMatchObject({ clockOffset: expect.closeTo(0, 0) })
   })
 })
 
 const started = (args: string[]): ChildProcess =>
-  spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, EXHIBIT_DEBUG: '' } })
+  spawn(process.execPath, [main, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, EXHIBIT_DEBUG: '' },
+  })
 
 const exhibit = async (args: string[]) => {
   const child = started(args)
@@ -374,7 +400,10 @@ describe('the command', () => {
 
   it('ends with 1 and says why when a file did not get where it was to go', async () => {
     await footage('wrong.mp4', 1000)
-    await writeFile(path.join(folder, 'exhibit-dock.json'), JSON.stringify({ 'wrong.mp4': { sha256: 'ab'.repeat(32) } }))
+    await writeFile(
+      path.join(folder, 'exhibit-dock.json'),
+      JSON.stringify({ 'wrong.mp4': { sha256: 'ab'.repeat(32) } }),
+    )
     const { code, out, err } = await exhibit(['dock', 'upload', folder, '--key', keyFile, '--camera', camera])
     expect(code).toBe(1)
     expect(out).toContain('1 in quarantine')
@@ -395,7 +424,19 @@ describe('the command', () => {
   })
 
   it('watches a folder until it is told to stop, and then ends with 0', async () => {
-    const child = started(['dock', 'watch', folder, '--key', keyFile, '--camera', camera, '--wipe', '--every', '0.2', '--json'])
+    const child = started([
+      'dock',
+      'watch',
+      folder,
+      '--key',
+      keyFile,
+      '--camera',
+      camera,
+      '--wipe',
+      '--every',
+      '0.2',
+      '--json',
+    ])
     await footage('BWC_1.MP4', 1000)
     await eventually('the first file', async () => ((await isThere('BWC_1.MP4')) ? undefined : true))
     await footage('BWC_2.MP4', 1000)

@@ -98,8 +98,7 @@ const bringUp = async (cluster: Cluster, programs: Programs, endpoint: string, r
   const [mon] = await Promise.all([monitorUp(), storeMade])
   const [osd, rgw] = await Promise.all([takeOverOrLaunch(programs.osd, reuse), takeOverOrLaunch(programs.rgw, reuse)])
   const ready = async () => {
-    for (const part of [mon, osd])
-      if (!part.alive()) throw new SetupError(`The object store ended: ${part.lastWords()}`)
+    for (const part of [mon, osd]) if (part.ended()) throw new SetupError(`The object store ended: ${part.lastWords()}`)
     return await answers(endpoint)
   }
   const adopted = [mon, osd, rgw].some((part: Running) => part.adopted)

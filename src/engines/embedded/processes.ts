@@ -35,7 +35,10 @@ export type Running = {
   pid: number
   /** It was found running from an earlier start. */
   adopted: boolean
+  /** It runs, and is that program. */
   alive(): boolean
+  /** It is gone, with all that it held. */
+  ended(): boolean
   /** The end of what it wrote since this start, in one line. */
   lastWords(): string
   /** Ends it: by its stop signal, then by SIGKILL to its process group. Does nothing when it is gone. */
@@ -67,8 +70,11 @@ const isOurs = (pid: number, marker: string): boolean => {
   return words.includes(marker) || (process.platform !== 'linux' && ` ${words.join(' ')} `.includes(` ${marker} `))
 }
 
-/** A killed process loses its command line at once, and its files, locks and sockets a moment later. */
-const isDying = (pid: number): boolean => {
+/**
+ * It exists without a command line: either its program is just being loaded, or it was killed this moment and still holds
+ * its files, locks and sockets.
+ */
+const isComingOrGoing = (pid: number): boolean => {
   if (process.platform !== 'linux' || commandLine(pid) !== undefined) return false
   try {
     return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
@@ -98,15 +104,17 @@ const notedPid = ({ dataDir, name }: Program): number => {
 
 const handle = (program: Program, pid: number, logFrom: number | undefined): Running => {
   const alive = () => isOurs(pid, program.marker)
+  const ended = () => !alive() && !isComingOrGoing(pid)
   const gone = async (seconds: number) => {
     const limit = Date.now() + seconds * 1000
-    for (; alive() || isDying(pid); await delay(10)) if (Date.now() > limit) return false
+    for (; !ended(); await delay(10)) if (Date.now() > limit) return false
     return true
   }
   return {
     pid,
     adopted: logFrom === undefined,
     alive,
+    ended,
     lastWords: () => {
       const lines = readFileSync(logFile(program))
         .subarray(logFrom ?? 0)
@@ -193,7 +201,7 @@ type Readiness = {
 export const untilReady = async (program: Program, running: Running, { ready, seconds }: Readiness): Promise<void> => {
   const limit = Date.now() + seconds * 1000
   for (let pause = 10; !(await ready()); pause = Math.min(pause * 1.3, 100)) {
-    const ended = !running.alive()
+    const ended = running.ended()
     if (ended || Date.now() > limit) {
       const why = ended ? 'ended while starting' : `was not ready within ${seconds} s`
       throw new SetupError(`The ${program.name} ${why}; its last words: ${running.lastWords()} (${logFile(program)})`)
@@ -211,7 +219,7 @@ export const takeOverOrLaunch = async (program: Program, reuse = true): Promise<
   const wanted = [program.command, ...program.args].join(' ')
   if (left !== undefined && reuse && commandLine(left.pid)?.join(' ') === wanted) return left
   await left?.stop()
-  for (const limit = Date.now() + 5000; isDying(notedPid(program)) && Date.now() < limit; ) await delay(10)
+  for (const limit = Date.now() + 5000; isComingOrGoing(notedPid(program)) && Date.now() < limit; ) await delay(10)
   return await launch(program)
 }
 
