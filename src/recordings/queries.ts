@@ -74,7 +74,7 @@ export const cataloguePage = async (
   if (after !== undefined) {
     // Seconds and the rest apart: an interval times a number is exact only up to 2^53.
     const at = sql`timestamptz 'epoch' + ${after.micros}::bigint / 1000000 * interval '1 second'
-      + ${after.micros}::bigint % 1000 * interval '1 microsecond'`
+      + ${after.micros}::bigint % 1000000 * interval '1 microsecond'`
     query = query.where(sql<boolean>`(recordings.recorded_at, recordings.id) < (${at}, ${after.id}::uuid)`)
   }
   return await query.execute()

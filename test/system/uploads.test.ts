@@ -371,3 +371,29 @@ test('a manifest answers what is owed, and the shortfall what never arrived', as
   const shortfall = await system.as('supervisor', 'GET', '/api/v1/cameras/CAM-S/shortfall')
   expect(shortfall.body).toMatchObject({ items: [{ name: 'b.mp4', number: 9, sha256: file.sha256 }], nextCursor: null })
 })
+
+test('a refused body of gigabytes is not read to its end', async () => {
+  const path = await begin(5_000_000_000)
+  const { port } = new URL(system.api.url)
+  const socket = connect(Number(port), '127.0.0.1')
+  let answer = ''
+  let sent = 0
+  const over = new Promise<void>((resolve) => {
+    socket.on('data', (chunk) => {
+      answer += chunk.toString()
+    })
+    socket.on('error', () => undefined).on('close', () => resolve())
+  })
+  socket.write(
+    `PATCH ${path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\ntus-resumable: 1.0.0\r\ncontent-type: application/offset+octet-stream\r\nupload-offset: 7\r\ncontent-length: 4000000000\r\n\r\n`,
+  )
+  const more = () => {
+    while (!socket.destroyed && sent < 4_000_000_000 && socket.write(Buffer.alloc(1024 * 1024))) sent += 1024 * 1024
+  }
+  socket.on('drain', more)
+  more()
+  await over
+  expect(answer).toContain('offset-mismatch')
+  expect(sent).toBeLessThan(500_000_000)
+  await end(path)
+})

@@ -57,8 +57,8 @@ const sendBody = async (request: http.ClientRequest, body: Body, answerMs: numbe
     answered = true
   })
   for await (const piece of body.pieces()) {
-    if (request.destroyed || answered) return
-    if (!request.write(piece)) await drained(request)
+    if (!answered && !request.destroyed && !request.write(piece)) await drained(request)
+    if (answered || request.destroyed) return
   }
   request.setTimeout(answerMs)
   request.end()

@@ -30,7 +30,7 @@ export type DockOptions = {
   wait?: number | false | undefined
   /** How many seconds of waiting between tries, while nothing gets through, before it gives up; 300 by default. */
   patience?: number | undefined
-  /** A connection that moves nothing for this many seconds counts as broken; 60 by default. */
+  /** A connection that moves nothing for this many seconds counts as broken; 60 by default. An answer may take thrice that. */
   stall?: number | undefined
   /** Keep every receipt in this folder. */
   receiptsFolder?: string | undefined
@@ -80,7 +80,8 @@ export const openDock = async (options: DockOptions): Promise<Dock> => {
       `The clock here is ${Math.abs(seconds)} s ${seconds < 0 ? 'ahead of' : 'behind'} the installation's: set it. Its time is used until then.`,
     ),
   )
-  const http = makeHttp((options.stall ?? 60) * 1000)
+  const { stall = 60 } = options
+  const http = makeHttp(stall * 1000, stall * 3000)
   const patience = (name?: string) => ({
     patienceMs: (options.patience ?? 300) * 1000,
     signal,
