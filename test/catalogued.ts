@@ -49,7 +49,7 @@ const knowCamera = async ({ db, clock }: Engines, serial: CameraSerial): Promise
     .execute()
 }
 
-type Wanted = Partial<Omit<NewRecording, 'id' | 'upload' | 'dock' | 'camera'>> & { camera?: string }
+type Wanted = Partial<Omit<NewRecording, 'upload' | 'dock' | 'camera'>> & { camera?: string }
 
 /** A recording in the catalogue, active unless it is to be otherwise. Its object is whatever `objectVersion` says. */
 export const catalogued = async (engines: Engines, wanted: Wanted = {}): Promise<RecordingId> => {
@@ -58,7 +58,8 @@ export const catalogued = async (engines: Engines, wanted: Wanted = {}): Promise
   const camera = serial as CameraSerial
   await knowCamera(engines, camera)
   const dock = await dockOf(engines)
-  const [id, upload] = [newId<RecordingId>(), newId<UploadId>()]
+  const { id = newId<RecordingId>() } = facts
+  const upload = newId<UploadId>()
   const at = facts.recordedAt ?? new Date('2026-11-25T22:15:00Z')
   const row: NewRecording = {
     id,
@@ -109,12 +110,12 @@ export const catalogued = async (engines: Engines, wanted: Wanted = {}): Promise
 
 /** A recording whose original is really in the store. */
 export const kept = async (engines: Engines, bytes: Buffer, wanted: Wanted = {}): Promise<RecordingId> => {
-  const id = await catalogued(engines, { ...wanted, size: bytes.length, sha256: hex(sha256(bytes)) })
+  const id = newId<RecordingId>()
   await engines.store.put('originals', originalKey(id), bytes, sha256(bytes))
   const facts = await engines.store.facts('originals', originalKey(id))
   if (facts?.version === undefined) throw new Error('the store keeps no versions')
-  await engines.db.updateTable('recordings').set({ objectVersion: facts.version }).where('id', '=', id).execute()
-  return id
+  const original = { id, size: bytes.length, sha256: hex(sha256(bytes)), objectVersion: facts.version }
+  return await catalogued(engines, { ...wanted, ...original })
 }
 
 /** Assigns a camera that is known to an officer, from `from` to `to`. */

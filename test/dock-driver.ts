@@ -77,7 +77,11 @@ const whole = async (sending: Sending, body?: Buffer): Promise<Reply | undefined
 export const enrolDriver = async (url: string, issuer: TestIssuer): Promise<DockDriver> => {
   const base = `${url}/api/v1`
   const key = makeDockKey()
-  const enrolment = JSON.stringify({ name: `Desk ${randomBytes(4).toString('hex')}`, site: 'Central', publicKey: key.publicKey })
+  const enrolment = JSON.stringify({
+    name: `Desk ${randomBytes(4).toString('hex')}`,
+    site: 'Central',
+    publicKey: key.publicKey,
+  })
   const asAdmin = { authorization: `Bearer ${await issuer.tokenFor('admin')}`, 'content-type': 'application/json' }
   const enrolled = await whole(send('POST', `${base}/docks`, asAdmin), Buffer.from(enrolment))
   const document: unknown = JSON.parse(enrolled?.text ?? 'null')
@@ -110,7 +114,8 @@ export const enrolDriver = async (url: string, issuer: TestIssuer): Promise<Dock
     const reply = await whole(await begun('HEAD', `/uploads/${footage.id}`))
     if (reply?.status !== 200) throw new Error(`HEAD answered ${reply?.status}`)
     const offset = Number(reply.headers['upload-offset'])
-    if (offset < footage.acknowledged) throw new Error(`${footage.acknowledged} bytes were acknowledged, ${offset} are there`)
+    if (offset < footage.acknowledged)
+      throw new Error(`${footage.acknowledged} bytes were acknowledged, ${offset} are there`)
     return offset
   }
 

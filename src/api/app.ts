@@ -27,6 +27,7 @@ import { installRateLimit } from './rate-limit.ts'
 import { makeReadiness, type Readiness, standardChecks } from './readiness.ts'
 import { installRequestLog } from './request-log.ts'
 import { keepRouteTable, methodsAt } from './route-table.ts'
+import { stopGracefully } from './stopping.ts'
 import { compileValidator, refuseWhatNobodyAskedFor } from './validation.ts'
 
 const jsonLimit = 1024 * 1024
@@ -103,22 +104,6 @@ const refuseNowhere = (app: FastifyInstance): void => {
   app.setNotFoundHandler((request, reply) => sendProblem(new Problem('not-found'), request, reply))
 }
 
-/** How long before STOP_SECONDS are over the uploads still under way are ended, so that their offsets are told. */
-const lastSeconds = 2
-
-const refuseWhenStopping = (app: FastifyInstance, stopSeconds: number, ingest: Ingest): void => {
-  let stopping = false
-  let last: NodeJS.Timeout | undefined
-  app.addHook('preClose', async () => {
-    stopping = true
-    last = setTimeout(() => ingest.stop(), Math.max(0, stopSeconds - lastSeconds) * 1000)
-  })
-  app.addHook('onClose', async () => clearTimeout(last))
-  app.addHook('onRequest', async () => {
-    if (stopping) throw new Problem('stopping', undefined, { retryAfter: 5 })
-  })
-}
-
 /** The whole api as one application, ready to listen or to be injected. */
 export const makeApp = async (engines: Engines, { readiness = {} }: AppOptions = {}): Promise<FastifyInstance> => {
   const { config, metrics } = engines
@@ -136,7 +121,7 @@ export const makeApp = async (engines: Engines, { readiness = {} }: AppOptions =
   keepRouteTable(app)
   installHeaders(app, config.PUBLIC_URL)
   installRequestLog(app, metrics)
-  refuseWhenStopping(app, config.STOP_SECONDS, ingest)
+  stopGracefully(app, config.STOP_SECONDS, ingest)
   refuseNowhere(app)
   installGuards(app, engines, keys)
   await installRateLimit(app, config)

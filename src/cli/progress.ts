@@ -38,6 +38,8 @@ const onTerminal = (screen: Screen): Progress => {
   let timer: NodeJS.Timeout | undefined
 
   const erase = (): string => `${drawn > 0 ? `\u001b[${drawn}A` : ''}\r\u001b[0J`
+  // Lines that the terminal breaks would be more lines than are erased: wide characters cannot be counted on.
+  const unbroken = (text: string): string => (text === '' ? '' : `\u001b[?7l${text}\u001b[?7h`)
   const draw = (above = ''): void => {
     clearTimeout(timer)
     timer = undefined
@@ -45,7 +47,7 @@ const onTerminal = (screen: Screen): Progress => {
     const others = [...bars].flatMap(([key, bar]) => (key === 'total' ? [] : [bar]))
     const shown = [...others.slice(0, Math.max(1, (screen.rows ?? 24) - 3)), ...(total === undefined ? [] : [total])]
     const lines = shown.map((bar) => `${drawBar(bar, (screen.columns ?? 80) - 1)}\n`)
-    screen.write(`${erase()}${above}${lines.join('')}`)
+    screen.write(`${erase()}${above}${unbroken(lines.join(''))}`)
     drawn = lines.length
   }
   const drawSoon = (): void => {

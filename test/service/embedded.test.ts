@@ -1,6 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -44,6 +53,16 @@ const processesOf = (folder: string): number[] =>
   readdirSync('/proc')
     .map(Number)
     .filter((pid) => pid > 0 && commandLine(pid).includes(folder))
+
+/** The inodes of the sockets that a process of ours holds. */
+const socketsOf = (pid: number): string[] =>
+  readdirSync(`/proc/${pid}/fd`).flatMap((descriptor) => {
+    try {
+      return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${descriptor}`))?.slice(1) ?? []
+    } catch {
+      return []
+    }
+  })
 
 const refusal = async (work: Promise<unknown>): Promise<string> => {
   const error: unknown = await work.then(
@@ -93,10 +112,15 @@ const fetched = async (): Promise<string | undefined> => {
 }
 
 /** A supervisor in a process of its own, which says `ready` and then waits to be killed. */
-const supervisor = (folder: string, command: readonly string[] = []): ChildProcess => {
+const supervisor = (
+  folder: string,
+  command: readonly string[] = [],
+  options: { diskGiB?: number; endWithParent?: boolean } = { diskGiB: 4 },
+): ChildProcess => {
+  const wish = { dataDir: folder, ...options }
   const source = `
     import { startEngines } from ${JSON.stringify(join(import.meta.dirname, '../../src/engines/embedded/stack.ts'))}
-    await startEngines({ dataDir: ${JSON.stringify(folder)}, log: () => {}, diskGiB: 4 })
+    await startEngines({ ...${JSON.stringify(wish)}, log: () => {} })
     console.log('ready')
     setInterval(() => {}, 60_000)`
   const [program = process.execPath, ...args] = [...command, process.execPath, '--input-type=module', '-e', source]
@@ -135,12 +159,12 @@ describe('the embedded engines', limit, () => {
   })
 
   test('listen on loopback only', () => {
-    const tables = readFileSync('/proc/net/tcp', 'utf8') + readFileSync('/proc/net/tcp6', 'utf8')
-    const listening = tables.matchAll(/^\s*\d+: ([0-9A-F]+):([0-9A-F]{4}) \S+ 0A /gm)
-    const { postgres, redis, gateway, identityProvider } = engines
-    const ours = [postgres.port, redis.port, gateway.port, identityProvider.port]
-    const addresses = [...listening].filter(([, , port]) => ours.includes(Number.parseInt(port ?? '', 16)))
-    expect(addresses.map(([, address]) => address)).toEqual(ours.map(() => '0100007F'))
+    const sockets = new Set(processesOf(dataDir).flatMap(socketsOf))
+    const rows = ['tcp', 'tcp6'].flatMap((name) => readFileSync(`/proc/net/${name}`, 'utf8').split('\n'))
+    const columns = rows.map((row) => row.trim().split(/\s+/))
+    const listening = columns.filter(([, , , state, , , , , , inode]) => state === '0A' && sockets.has(inode ?? ''))
+    expect(listening.length).toBeGreaterThan(6)
+    for (const [, address] of listening) expect(address).toMatch(/^0100007F:/)
   })
 
   test('keep passwords and keys from other users of the machine', () => {
@@ -298,6 +322,15 @@ describe('a supervisor', limit, () => {
     const next = await startEngines({ ...start, dataDir: folder, diskGiB: 4 })
     await next.stop()
     expect(processesOf(folder)).toEqual([])
+  })
+
+  test('takes the engines with it when they are tied to it', async () => {
+    const folder = join(place, 'tied')
+    const child = supervisor(folder, [], { diskGiB: 4, endWithParent: true })
+    expect(await firstWords(child)).toBe('ready')
+    expect(processesOf(folder).length).toBeGreaterThan(6)
+    child.kill('SIGKILL')
+    await expect.poll(() => processesOf(folder), limit).toEqual([])
   })
 
   test.runIf(process.getuid?.() === 0)('runs as an ordinary user', async () => {

@@ -1,5 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type CameraSerial, type Collar, newId, type PersonId, type RecordingId, type UploadId } from '../../src/base/ids.ts'
+import {
+  type CameraSerial,
+  type Collar,
+  newId,
+  type PersonId,
+  type RecordingId,
+  type UploadId,
+} from '../../src/base/ids.ts'
 import type { Person } from '../../src/people/person.ts'
 import { type Role, roles } from '../../src/people/role.ts'
 import { visibleTo } from '../../src/people/visibility.ts'
@@ -22,16 +29,29 @@ const rowOf = async (subject: string) =>
     .where('subject', '=', subject)
     .executeTakeFirstOrThrow()
 const actionsAbout = async (id: string) => {
-  const rows = await test.engines.db.selectFrom('entryBodies').select(['action', 'parts']).where('subjectId', '=', id).orderBy('id').execute()
+  const rows = await test.engines.db
+    .selectFrom('entryBodies')
+    .select(['action', 'parts'])
+    .where('subjectId', '=', id)
+    .orderBy('id')
+    .execute()
   return rows.map(({ action, parts }) => ({ action, detail: parts.detail?.value, purpose: parts.purpose?.value }))
 }
 const assign = async (serial: string, officer: string, from: string, to?: string) => {
   await test.as('admin', 'POST', '/api/v1/cameras', { serial, model: 'Sentinel' })
-  const put = await test.as('admin', 'PUT', `/api/v1/cameras/${serial}/assignment`, { officer, from, ...(to === undefined ? {} : { to }) })
+  const put = await test.as('admin', 'PUT', `/api/v1/cameras/${serial}/assignment`, {
+    officer,
+    from,
+    ...(to === undefined ? {} : { to }),
+  })
   expect(put.status).toBe(200)
 }
 const accountOf = async (collar: string) =>
-  await test.engines.db.selectFrom('officers').select('person').where('collar', '=', collar as Collar).executeTakeFirst()
+  await test.engines.db
+    .selectFrom('officers')
+    .select('person')
+    .where('collar', '=', collar as Collar)
+    .executeTakeFirst()
 
 describe('a person', () => {
   it('becomes an account at first sight, once, however many requests come at once', async () => {
@@ -76,7 +96,8 @@ describe('a person', () => {
   it('is suspended from the next request on, with one entry and its reason', async () => {
     const id = idIn((await me({ sub: 'gone' })).body)
     const path = `/api/v1/people/${id}/suspension`
-    for (let n = 0; n < 2; n += 1) expect((await test.as('admin', 'POST', path, { reason: 'Left the force' })).status).toBe(204)
+    for (let n = 0; n < 2; n += 1)
+      expect((await test.as('admin', 'POST', path, { reason: 'Left the force' })).status).toBe(204)
     expect(await me({ sub: 'gone' })).toMatchObject({ status: 403, body: { code: 'suspended' } })
     for (let n = 0; n < 2; n += 1) expect((await test.as('admin', 'DELETE', path)).status).toBe(204)
     expect((await me({ sub: 'gone' })).status).toBe(200)
@@ -112,23 +133,50 @@ describe('who may see a recording', () => {
     await test.engines.db
       .insertInto('uploads')
       .values({
-        ...file, id: upload, recording: id, metadata: '{}', partSize: 1, state: 'stored', multipart: null, createdAt: at, expiresAt: at,
+        ...file,
+        id: upload,
+        recording: id,
+        metadata: '{}',
+        partSize: 1,
+        state: 'stored',
+        multipart: null,
+        createdAt: at,
+        expiresAt: at,
       })
       .execute()
     await test.engines.db
       .insertInto('recordings')
       .values({
-        ...file, id, upload, clockOffset: null, correctedAt: new Date(correctedAt), receivedAt: at, status: 'received', quarantinedBecause: null,
-        duplicateOf: null, category: null, incident: null, number: null, sequence: null, duration: null, mediaType: null, objectVersion: null,
+        ...file,
+        id,
+        upload,
+        clockOffset: null,
+        correctedAt: new Date(correctedAt),
+        receivedAt: at,
+        status: 'received',
+        quarantinedBecause: null,
+        duplicateOf: null,
+        category: null,
+        incident: null,
+        number: null,
+        sequence: null,
+        duration: null,
+        mediaType: null,
+        objectVersion: null,
       })
       .execute()
     return id
   }
   const someone = (role: Role, collar?: string): Person => ({
-    id: newId<PersonId>(), name: 'A', roles: [role], ...(collar === undefined ? {} : { collar: collar as Collar }),
+    id: newId<PersonId>(),
+    name: 'A',
+    roles: [role],
+    ...(collar === undefined ? {} : { collar: collar as Collar }),
   })
   const seenBy = async (person: Person): Promise<RecordingId[]> =>
-    (await test.engines.db.selectFrom('recordings').select('id').where(visibleTo(person)).orderBy('id').execute()).map(({ id }) => id)
+    (await test.engines.db.selectFrom('recordings').select('id').where(visibleTo(person)).orderBy('id').execute()).map(
+      ({ id }) => id,
+    )
 
   it('is decided by the role, and for officers by the assignment at the corrected time', async () => {
     await assign('CAM-V1', '8001', '2026-11-01T00:00:00Z')

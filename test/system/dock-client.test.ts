@@ -22,7 +22,11 @@ describe('enrolling a dock', () => {
     const { dock } = await docking.enrol()
     expect((await stat(docking.keyFile)).mode & 0o777).toBe(0o600)
     const kept = JSON.parse(await readFile(docking.keyFile, 'utf8'))
-    expect(kept).toMatchObject({ dock, url: docking.system.api.url, privateKey: { crv: 'Ed25519', d: expect.any(String) } })
+    expect(kept).toMatchObject({
+      dock,
+      url: docking.system.api.url,
+      privateKey: { crv: 'Ed25519', d: expect.any(String) },
+    })
     expect(kept.installationKeys).toMatchObject([{ kid: docking.system.engines.receiptKey.kid }])
   })
 
@@ -37,7 +41,13 @@ describe('enrolling a dock', () => {
 
   it('goes on with the key pair of an enrolment that was interrupted', async () => {
     await expect(
-      enrolDock({ name: 'Desk', site: 'Central', docking.keyFile, url: docking.system.api.url, token: 'no token' }),
+      enrolDock({
+        name: 'Desk',
+        site: 'Central',
+        keyFile: docking.keyFile,
+        url: docking.system.api.url,
+        token: 'no token',
+      }),
     ).rejects.toThrow()
     const { privateKey } = JSON.parse(await readFile(docking.keyFile, 'utf8'))
     expect((await docking.enrol()).privateKey).toEqual(privateKey)
@@ -60,6 +70,7 @@ describe('uploading a folder', () => {
     expect(states).toEqual({ 'BWC_1.MP4': 'held', 'DCIM/100/BWC_2.MP4': 'held', 'empty.mp4': 'held' })
     expect(ok).toBe(true)
     expect(events).toContainEqual({ type: 'note', text: expect.stringContaining('link.mp4') })
+    const { camera } = docking
     for (const { claims, size, sha256 } of files) expect(claims).toMatchObject({ camera, size, sha256 })
     expect(await readdir(receiptsFolder)).toHaveLength(3)
     expect(await docking.isThere('BWC_1.MP4')).toBe(true)
@@ -95,15 +106,24 @@ describe('uploading a folder', () => {
     const known = { recordedAt: '2026-03-04T05:06:07Z', number: 41, sequence: 'event-7', incident: '12/3456' }
     await writeFile(path.join(docking.folder, 'exhibit-dock.json'), JSON.stringify({ 'BWC_1.MP4': known }))
     const dockClock = new Date()
-    const { files } = await docking.upload({ clocks: { camera: new Date(dockClock.getTime() + 90_000), dock: dockClock } })
+    const { files } = await docking.upload({
+      clocks: { camera: new Date(dockClock.getTime() + 90_000), dock: dockClock },
+    })
     expect(files).toHaveLength(1)
-    const { body } = await docking.system.as('investigator', 'GET', `/api/v1/recordings/${files[0]?.claims?.recordingId}`)
+    const { body } = await docking.system.as(
+      'investigator',
+      'GET',
+      `/api/v1/recordings/${files[0]?.claims?.recordingId}`,
+    )
     expect(body).toMatchObject({ ...known, recordedAt: '2026-03-04T05:06:07.000Z', clockOffset: 90 })
   })
 
   it('does not wait for receipts when it is told not to', async () => {
     await docking.footage('BWC_1.MP4', 1000)
-    expect(await docking.upload({ wait: false, wipe: true })).toMatchObject({ ok: true, states: { 'BWC_1.MP4': 'sent' } })
+    expect(await docking.upload({ wait: false, wipe: true })).toMatchObject({
+      ok: true,
+      states: { 'BWC_1.MP4': 'sent' },
+    })
     expect(await docking.isThere('BWC_1.MP4')).toBe(true)
   })
 
@@ -170,7 +190,8 @@ describe('watching', () => {
       if (event.type === 'outcome') outcomes.push(event.outcome)
       if (event.type === 'announced') announced++
     }
-    const watching = watchFolder({ docking.folder, docking.keyFile, camera, every: 0.2, signal: stopping.signal, onEvent })
+    const { folder, keyFile, camera } = docking
+    const watching = watchFolder({ folder, keyFile, camera, every: 0.2, signal: stopping.signal, onEvent })
     const file = path.join(docking.folder, 'growing.mp4')
     for (let piece = 0; piece < 8; piece++) {
       await appendFile(file, randomBytes(1000))

@@ -77,7 +77,7 @@ describe('an installation', () => {
       },
     })
     const token = await later.issuer.tokenFor('admin', {}, { lifetime: 20_000 })
-    await enrolDock({ name: 'Desk', site: 'Central', docking.keyFile, url: later.api.url, token })
+    await enrolDock({ name: 'Desk', site: 'Central', keyFile: docking.keyFile, url: later.api.url, token })
     await docking.footage('BWC_1.MP4', 1000)
     const clock = new Date()
     const { states, events, files } = await docking.upload({
@@ -100,13 +100,24 @@ describe('the command', () => {
 
   it('goes on after kill -9 where the upload stood', async () => {
     await docking.footage('BWC_1.MP4', 8 * mib)
-    const args = ['dock', 'upload', docking.folder, '--key', docking.keyFile, '--camera', camera, '--chunk', '1', '--json']
+    const args = [
+      'dock',
+      'upload',
+      docking.folder,
+      '--key',
+      docking.keyFile,
+      '--camera',
+      docking.camera,
+      '--chunk',
+      '1',
+      '--json',
+    ]
     const child = started([...args, '--limit-rate', '2M'])
     const arrived = async () => {
       const { received } = await docking.system.engines.db
         .selectFrom('uploads')
         .select((eb) => eb.fn.sum<number>('received').as('received'))
-        .where('camera', '=', camera)
+        .where('camera', '=', docking.camera)
         .executeTakeFirstOrThrow()
       return Number(received) >= 2 * mib ? Number(received) : undefined
     }
@@ -125,7 +136,15 @@ describe('the command', () => {
       path.join(docking.folder, 'exhibit-dock.json'),
       JSON.stringify({ 'wrong.mp4': { sha256: 'ab'.repeat(32) } }),
     )
-    const { code, out, err } = await exhibit(['dock', 'upload', docking.folder, '--key', docking.keyFile, '--camera', camera])
+    const { code, out, err } = await exhibit([
+      'dock',
+      'upload',
+      docking.folder,
+      '--key',
+      docking.keyFile,
+      '--camera',
+      docking.camera,
+    ])
     expect(code).toBe(1)
     expect(out).toContain('1 in quarantine')
     expect(err).toContain('a supervisor decides')
@@ -144,7 +163,7 @@ describe('the command', () => {
     expect(changed).toMatchObject({ code: 1, out: expect.stringContaining('NOT verified') })
   })
 
-  it('watches a docking.folder until it is told to stop, and then ends with 0', async () => {
+  it('watches a folder until it is told to stop, and then ends with 0', async () => {
     const child = started([
       'dock',
       'watch',
@@ -152,7 +171,7 @@ describe('the command', () => {
       '--key',
       docking.keyFile,
       '--camera',
-      camera,
+      docking.camera,
       '--wipe',
       '--every',
       '0.2',
@@ -167,4 +186,3 @@ describe('the command', () => {
     expect(code).toBe(0)
   })
 })
-

@@ -83,6 +83,10 @@ const isComingOrGoing = (pid: number): boolean => {
   }
 }
 
+const settled = async (pid: number): Promise<void> => {
+  for (const limit = Date.now() + 5000; isComingOrGoing(pid) && Date.now() < limit; ) await delay(10)
+}
+
 const send = (pid: number, signal: NodeJS.Signals, name: string): void => {
   try {
     process.kill(pid, signal)
@@ -124,6 +128,7 @@ const handle = (program: Program, pid: number, logFrom: number | undefined): Run
       return lines.slice(-3).join(' / ').slice(-600)
     },
     stop: async () => {
+      await settled(pid)
       if (alive()) {
         send(pid, program.stopSignal, program.name)
         if (!(await gone(program.stopSeconds))) {
@@ -215,11 +220,11 @@ export const untilReady = async (program: Program, running: Running, { ready, se
  * false); otherwise ends that, and launches it anew.
  */
 export const takeOverOrLaunch = async (program: Program, reuse = true): Promise<Running> => {
+  await settled(notedPid(program))
   const left = leftover(program)
   const wanted = [program.command, ...program.args].join(' ')
   if (left !== undefined && reuse && commandLine(left.pid)?.join(' ') === wanted) return left
   await left?.stop()
-  for (const limit = Date.now() + 5000; isComingOrGoing(notedPid(program)) && Date.now() < limit; ) await delay(10)
   return await launch(program)
 }
 
