@@ -11,6 +11,7 @@ export const up = async (db: Kysely<unknown>): Promise<void> => {
       first_seen_at timestamptz not null, suspended_at timestamptz,
       unique (issuer, subject)
     )`.execute(db)
+  await sql`create index people_collar on people (collar)`.execute(db)
   await sql`
     create table officers (
       collar text primary key,

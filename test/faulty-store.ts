@@ -100,6 +100,22 @@ export const readsInPart =
   ({ pass }) =>
     pass({ content: pausing(after, gate) })
 
+/** The store does what it was asked; the connection breaks when about `after` bytes of its answer were given. */
+export const cutsAnswer =
+  (after: number): Fault =>
+  ({ response, pass }) => {
+    let left = after
+    const content = new Transform({
+      transform: (chunk: Buffer, _encoding, done) => {
+        left -= chunk.length
+        if (left > 0) done(null, chunk)
+        else response.destroy()
+      },
+    })
+    if (after === 0) pass({ answer: async () => void response.destroy() })
+    else pass({ content })
+  }
+
 /** A loopback proxy in front of the real store that understands its requests, and fails as a test wants it to. */
 export const faultyStore = async (endpoint: string): Promise<FaultyStore> => {
   const { hostname, port } = new URL(endpoint)

@@ -28,7 +28,7 @@ export const startProcess = async (
   const { main, ready } = programs[name]
   const child = spawn(process.execPath, ['--import', tie, main], {
     cwd: root,
-    env: { PATH: process.env['PATH'], ...environment, LOG_LEVEL: 'info' },
+    env: { PATH: process.env.PATH, ...environment, LOG_LEVEL: 'info' },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   const ended = once(child, 'exit')

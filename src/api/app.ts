@@ -129,7 +129,10 @@ export const makeApp = async (engines: Engines, { readiness = {} }: AppOptions =
   app.addHook('preValidation', refuseWhatNobodyAskedFor)
 
   await collectOpenApi(app, config.PUBLIC_URL)
-  await app.register(healthRoutes(makeReadiness({ ...standardChecks(engines, keys), ...readiness })))
+  const report = makeReadiness({ ...standardChecks(engines, keys), ...readiness })
+  // Asked once at the start, so that the log says what is promised and what is not.
+  app.addHook('onListen', async () => void (await report()))
+  await app.register(healthRoutes(report))
   for (const routes of features(engines, ingest)) await app.register(routes, { prefix: '/api/v1' })
   await serveOpenApi(app)
   await app.ready()

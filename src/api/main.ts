@@ -4,6 +4,7 @@ import { makeLog } from '../engines/log.ts'
 import { serveMetrics } from '../engines/metrics.ts'
 import { refuseWrongSchema } from '../engines/migrate.ts'
 import { databaseLost } from '../engines/postgres.ts'
+import { forLog } from './problems.ts'
 import { startApi } from './server.ts'
 
 /** One sentence for the operator. */
@@ -20,13 +21,24 @@ const inWords = (error: unknown): string => {
   return error.message
 }
 
+const fail = (error: unknown): never => {
+  process.stderr.write(`${inWords(error)}\n`)
+  process.exit(1)
+}
+
 const run = async (): Promise<void> => {
   const config = readConfig(process.env)
   const log = makeLog(config.LOG_LEVEL, 'api')
+  // Nothing acknowledged is in memory alone, so a fault nobody foresaw ends the process rather than be carried along.
+  process.on('uncaughtException', (error) => {
+    log.fatal({ err: forLog(error) }, 'the process ends for a fault of ours')
+    process.exit(1)
+  })
   const engines = await makeEngines(config, log)
   await refuseWrongSchema(engines.db)
   const metrics =
     config.METRICS_PORT === 0 ? undefined : serveMetrics(engines.metrics, config.HTTP_HOST, config.METRICS_PORT)
+  metrics?.on('error', fail)
   const api = await startApi(engines)
 
   const stop = async (signal: string): Promise<void> => {
@@ -35,10 +47,6 @@ const run = async (): Promise<void> => {
     metrics?.close()
     await engines.close()
     process.exit(0)
-  }
-  const fail = (error: unknown): void => {
-    process.stderr.write(`${inWords(error)}\n`)
-    process.exit(1)
   }
   let asked = false
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -50,7 +58,4 @@ const run = async (): Promise<void> => {
   }
 }
 
-run().catch((error: unknown) => {
-  process.stderr.write(`${inWords(error)}\n`)
-  process.exit(1)
-})
+run().catch(fail)

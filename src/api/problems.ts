@@ -76,7 +76,9 @@ const linger = ({ raw }: FastifyRequest, reply: FastifyReply): void => {
 export const sendProblem = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
   const problem = toProblem(error)
   const { status } = problems[problem.code]
-  logged(request.log, problem)
+  // Whoever went away in the middle of a body is no fault of ours, and hears nothing.
+  const gone = request.raw.destroyed && !request.raw.complete
+  if (!gone) logged(request.log, problem)
   if (problem.retryAfter !== undefined) reply.header('retry-after', Math.max(1, Math.ceil(problem.retryAfter)))
   if (status === 401)
     reply.header('www-authenticate', problem.code === 'token-needed' ? 'Bearer' : 'Bearer error="invalid_token"')

@@ -55,7 +55,7 @@ export const makeReadiness = (checks: Readiness): (() => Promise<Report>) => {
   }
 }
 
-/** What the store enforces, in words, learnt by deeds at the start (and later, if it was away then). */
+/** What the store enforces, in words: learnt by deeds when first asked, and again as long as that fails. */
 const learnt = ({ config, log }: Pick<Engines, 'config' | 'log'>): (() => Promise<string | undefined>) => {
   let known: string | undefined
   let running: Promise<void> | undefined
@@ -70,7 +70,6 @@ const learnt = ({ config, log }: Pick<Engines, 'config' | 'log'>): (() => Promis
       running = undefined
     }
   }
-  running = learn()
   return async () => {
     if (known !== undefined) return known
     running ??= learn()

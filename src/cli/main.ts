@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import manifest from '../../package.json' with { type: 'json' }
 import { bucketsCommand } from './buckets.ts'
+import { demoCommand } from './demo.ts'
 import { dockCommand } from './dock/command.ts'
 import { doctorCommand } from './doctor.ts'
 import { sentence } from './failure.ts'
@@ -14,6 +15,7 @@ import { verifyCommand } from './verify.ts'
 
 /** Every command of `exhibit`, in the order in which `--help` lists them. */
 const commands: (() => Command)[] = [
+  demoCommand,
   upCommand,
   tokenCommand,
   dockCommand,

@@ -45,8 +45,8 @@ const onTerminal = (screen: Screen): Progress => {
     timer = undefined
     const total = bars.get('total')
     const others = [...bars].flatMap(([key, bar]) => (key === 'total' ? [] : [bar]))
-    const shown = [...others.slice(0, Math.max(1, (screen.rows ?? 24) - 3)), ...(total === undefined ? [] : [total])]
-    const lines = shown.map((bar) => `${drawBar(bar, (screen.columns ?? 80) - 1)}\n`)
+    const shown = [...others.slice(0, Math.max(1, (screen.rows || 24) - 3)), ...(total === undefined ? [] : [total])]
+    const lines = shown.map((bar) => `${drawBar(bar, (screen.columns || 80) - 1)}\n`)
     screen.write(`${erase()}${above}${unbroken(lines.join(''))}`)
     drawn = lines.length
   }

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -12,7 +13,6 @@ import {
   ListPartsCommand,
   PutObjectCommand,
   S3Client,
-  S3ServiceException,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
 import { Problem } from '../base/problem.ts'
@@ -25,12 +25,27 @@ export type ObjectFacts = { size: number; version: string | undefined }
 /** The bytes cannot have arrived as they left: the store computed another digest than the signed one. */
 const digestRefusals = new Set(['XAmzContentSHA256Mismatch', 'BadDigest', 'InvalidDigest', 'SignatureDoesNotMatch'])
 
+/** How often a request is made while the store is unavailable, and the longest pause between two. */
+const usualTries = 4
+const longestWaitMs = 1000
+type Patience = { tries?: number; signal?: AbortSignal | undefined }
+
 const named = (error: unknown, ...names: string[]): boolean => error instanceof Error && names.includes(error.name)
 
+/** Refusals that pass, though their status does not say so. */
+const passing = new Set(['SlowDown', 'RequestTimeout', 'RequestTimeTooSkewed', 'OperationAborted'])
+
+const statusOf = (error: Error): number => {
+  const metadata: unknown = '$metadata' in error ? error.$metadata : undefined
+  const status = typeof metadata === 'object' && metadata !== null && 'httpStatusCode' in metadata
+  return status && typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : 0
+}
+
+/** Whether the store cannot be reached or refuses to work just now, as against a refusal of what was asked. */
 const unavailable = (error: unknown): boolean => {
-  if (error instanceof S3ServiceException)
-    return (error.$metadata.httpStatusCode ?? 0) >= 500 || error.name === 'SlowDown'
   if (!(error instanceof Error) || error.name === 'AbortError') return false
+  const status = statusOf(error)
+  if (status >= 500 || status === 429 || passing.has(error.name)) return true
   return (
     error.name === 'TimeoutError' ||
     ('code' in error &&
@@ -40,10 +55,16 @@ const unavailable = (error: unknown): boolean => {
   )
 }
 
+const storeUnavailable = (cause: unknown, detail?: string): Problem =>
+  new Problem('store-unavailable', detail, { retryAfter: 10, cause })
+
+/** What a stream out of the store throws: `store-unavailable` when it broke, anything else as it is. */
+export const brokenRead = (error: unknown): unknown => (unavailable(error) ? storeUnavailable(error) : error)
+
 export type Store = ReturnType<typeof makeStore>
 
 /** An S3 client as the application configures it: no trailing checksums (not every store knows them), time-outs on all. */
-export const makeS3Client = (config: Config): S3Client =>
+export const makeS3Client = (config: Config, maxAttempts = 4): S3Client =>
   new S3Client({
     endpoint: config.S3_ENDPOINT,
     region: config.S3_REGION,
@@ -51,7 +72,7 @@ export const makeS3Client = (config: Config): S3Client =>
     credentials: { accessKeyId: config.S3_ACCESS_KEY, secretAccessKey: config.S3_SECRET_KEY },
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
-    maxAttempts: 4,
+    maxAttempts,
     requestHandler: {
       connectionTimeout: 5000,
       socketTimeout: config.S3_TIMEOUT_SECONDS * 1000,
@@ -62,7 +83,8 @@ export const makeS3Client = (config: Config): S3Client =>
 
 /** The four buckets. Every call throws Problem `store-unavailable` when the store cannot be reached or refuses to work. */
 export const makeStore = (config: Config) => {
-  const client = makeS3Client(config)
+  // It tries again itself (`guarded`): four time-outs one after the other are too long for whoever waits.
+  const client = makeS3Client(config, 1)
   const digests = new WeakMap<object, Buffer>()
   // Puts our own digest into the signed `x-amz-content-sha256`, so that the store checks the body against it.
   client.middlewareStack.add(
@@ -86,23 +108,35 @@ export const makeStore = (config: Config) => {
   const at = (bucket: Bucket, key: string) => ({ Bucket: buckets[bucket], Key: config.S3_KEY_PREFIX + key })
   const options = (signal?: AbortSignal) => (signal === undefined ? {} : { abortSignal: signal })
 
-  const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
-    try {
-      return await work()
-    } catch (error) {
-      if (unavailable(error)) throw new Problem('store-unavailable', undefined, { retryAfter: 10, cause: error })
-      throw error
+  /** Tries again while the store is unavailable: `tries` times at most, and for S3_TIMEOUT_SECONDS in all. */
+  const guarded = async <T>(work: () => Promise<T>, { tries = usualTries, signal }: Patience = {}): Promise<T> => {
+    const until = performance.now() + config.S3_TIMEOUT_SECONDS * 1000
+    for (let tried = 1; ; tried++) {
+      try {
+        return await work()
+      } catch (error) {
+        if (!unavailable(error)) throw error
+        const waitMs = Math.min(100 * 2 ** (tried - 1), longestWaitMs) * (0.5 + Math.random() / 2)
+        if (tried >= tries || performance.now() + waitMs > until) throw storeUnavailable(error)
+        await delay(waitMs, undefined, signal === undefined ? {} : { signal })
+      }
     }
   }
 
   /** Sends bytes under the digest that the store must find in them; bytes damaged on the way are sent again. */
-  const underDigest = async <T>(body: Buffer, sha256: Buffer, send: () => Promise<T>): Promise<T> => {
+  const underDigest = async <T>(
+    body: Buffer,
+    sha256: Buffer,
+    send: () => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> => {
     digests.set(body, sha256)
     for (let attempt = 1; ; attempt++) {
       try {
-        return await guarded(send)
+        return await guarded(send, { tries: Number.POSITIVE_INFINITY, signal })
       } catch (error) {
-        if (attempt === 3 || !(error instanceof Error) || !digestRefusals.has(error.name)) throw error
+        if (!(error instanceof Error) || !digestRefusals.has(error.name)) throw error
+        if (attempt === 3) throw storeUnavailable(error, 'What reaches the object store is not what is sent to it.')
       }
     }
   }
@@ -112,7 +146,7 @@ export const makeStore = (config: Config) => {
     bucketNames: buckets,
 
     answers: async (): Promise<void> => {
-      await guarded(() => client.send(new HeadBucketCommand({ Bucket: buckets.originals })))
+      await guarded(() => client.send(new HeadBucketCommand({ Bucket: buckets.originals })), { tries: 1 })
     },
 
     startMultipart: async (bucket: Bucket, key: string, mediaType: string): Promise<string> => {
@@ -142,7 +176,7 @@ export const makeStore = (config: Config) => {
         const { ETag } = await client.send(command, options(signal))
         if (ETag === undefined) throw new Error('the store kept a part without an ETag')
         return ETag
-      }),
+      }, signal),
 
     /** Whether the store still knows this multipart upload: false once it is complete or was aborted. */
     knowsMultipart: async (bucket: Bucket, key: string, multipart: string): Promise<boolean> => {
@@ -191,7 +225,7 @@ export const makeStore = (config: Config) => {
       await underDigest(body, sha256, async () => {
         const command = new PutObjectCommand({ ...at(bucket, key), Body: body, ContentLength: body.length })
         await client.send(command, options(signal))
-      })
+      }, signal)
     },
 
     /** What is there under the key: its size and current version; null when nothing is. */

@@ -37,7 +37,7 @@ export const permissions = {
 
   'recording.list': people('consultation', ...seers, 'retention'),
   'recording.read': people('consultation', ...seers, 'retention'),
-  'recording.download': people('disclosure', ...supervisors),
+  'recording.download': people('consultation', ...supervisors),
   'recording.accept': people('alteration', 'supervisor'),
   'recording.discard': people('erasure', 'supervisor'),
   'recording.approve-discard': people('erasure', 'supervisor'),

@@ -22,24 +22,25 @@ export const completeObject = async (engines: Engines, id: UploadId): Promise<Co
   if (upload.state === 'stored') await inTransaction(db, async (tx) => await setState(tx, id, 'completing'))
   const key = originalKey(upload.recording)
   const there = await store.facts('originals', key)
-  if (there === null && !(await makeObject(engines, upload))) return null
+  if (there === null) await makeObject(engines, upload)
+  // Asked again whatever came of that: an earlier attempt, or a call whose answer was lost, may have made it meanwhile.
   const made = there ?? (await store.facts('originals', key))
   if (made === null) return null
   return { version: made.version ?? 'null', size: made.size, parts: await partsOf(db, id) }
 }
 
-const makeObject = async (engines: Engines, upload: UploadRow): Promise<boolean> => {
+const makeObject = async (engines: Engines, upload: UploadRow): Promise<void> => {
   const { db, store } = engines
   const key = originalKey(upload.recording)
   if (upload.received === 0) {
     await store.put('originals', key, Buffer.alloc(0), sha256())
-    return true
+    return
   }
   // Asked first, since a store may answer the completion of one it lost as if it were only busy.
-  if (upload.multipart === null || !(await store.knowsMultipart('originals', key, upload.multipart))) return false
+  if (upload.multipart === null || !(await store.knowsMultipart('originals', key, upload.multipart))) return
   if (upload.kept) await gatherTails(engines, upload, upload.multipart)
   const parts = await partsOf(db, upload.id)
-  return parts.length > 0 && (await store.completeMultipart('originals', key, upload.multipart, parts))
+  if (parts.length > 0) await store.completeMultipart('originals', key, upload.multipart, parts)
 }
 
 /** What was kept of an upload cut off for good ends with pieces too short for a part of their own: they become the last part. */

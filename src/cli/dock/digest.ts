@@ -6,17 +6,21 @@ import { Failure } from '../failure.ts'
 
 const blockSize = 1024 * 1024
 
-/** The bytes [start, end) of a file, in blocks that are new each time. Throws when the file is shorter. */
+/**
+ * The bytes [start, end) of a file, block by block. Every block is in the same memory: it is overwritten when the next one
+ * is asked for. Throws when the file is shorter.
+ */
 export async function* readRange(
   handle: FileHandle,
   start: number,
   end: number,
-  block = blockSize,
+  blockSize: number,
 ): AsyncGenerator<Buffer> {
+  const memory = Buffer.allocUnsafeSlow(Math.min(blockSize, end - start))
   for (let at = start; at < end; ) {
-    const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(Math.min(block, end - at)), 0, null, at)
+    const { bytesRead } = await handle.read(memory, 0, Math.min(memory.length, end - at), at)
     if (bytesRead === 0) throw new Failure('The file became shorter while it was read.')
-    yield buffer.subarray(0, bytesRead)
+    yield memory.subarray(0, bytesRead)
     at += bytesRead
   }
 }
@@ -30,7 +34,7 @@ export const digestOf = async (
 ): Promise<Buffer> => {
   const hash = createHash('sha256')
   let done = 0
-  for await (const block of readRange(handle, start, end)) {
+  for await (const block of readRange(handle, start, end, blockSize)) {
     signal?.throwIfAborted()
     hash.update(block)
     done += block.length

@@ -3,7 +3,7 @@ import https from 'node:https'
 import tls from 'node:tls'
 import { Failure } from '../failure.ts'
 
-/** A body of known length that can be made again when a request has to be repeated. */
+/** A body of known length that can be made again when a request has to be repeated. A piece is done with when the next is asked for. */
 export type Body = { length: number; pieces(): AsyncIterable<Uint8Array> | Iterable<Uint8Array> }
 export type Call = {
   method: string
@@ -41,13 +41,14 @@ const inWords = (error: Error, { origin }: URL): Error => {
   return new ConnectionBroken(`The connection to ${origin} broke (${code}).`, error)
 }
 
-const drained = async (request: http.ClientRequest): Promise<void> =>
+/** Resolves when the bytes are with the kernel, or nobody wants them any more. */
+const written = async (request: http.ClientRequest, piece: Uint8Array): Promise<void> =>
   await new Promise((resolve) => {
-    const go = () => {
-      request.off('drain', go).off('close', go)
+    request.once('close', resolve)
+    request.write(piece, () => {
+      request.off('close', resolve)
       resolve()
-    }
-    request.on('drain', go).on('close', go)
+    })
   })
 
 /** Hands the body over as fast as the connection takes it. Stops early when the answer is there before the end. */
@@ -57,7 +58,7 @@ const sendBody = async (request: http.ClientRequest, body: Body, answerMs: numbe
     answered = true
   })
   for await (const piece of body.pieces()) {
-    if (!answered && !request.destroyed && !request.write(piece)) await drained(request)
+    if (!answered && !request.destroyed) await written(request, piece)
     if (answered || request.destroyed) return
   }
   request.setTimeout(answerMs)

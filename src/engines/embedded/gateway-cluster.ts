@@ -72,7 +72,9 @@ export const makeMonitor = async ({ programs, folder, conf, fsid, monPort }: Clu
   if (readFileSync(join(data, portFile), 'utf8') === String(monPort)) return
   const map = join(folder, 'mon.map')
   await run('Reading the map of monitors', programs.mon, [...monitor, '--extract-monmap', map], { cwd: folder })
-  await run('Changing the map of monitors', programs.monmap, ['--rm', 'a', ...address, map], { cwd: folder })
+  for (const change of [['--rm', 'a'], address]) {
+    await run('Changing the map of monitors', programs.monmap, [...change, map], { cwd: folder })
+  }
   await run('Writing the map of monitors', programs.mon, [...monitor, '--inject-monmap', map], { cwd: folder })
   rmSync(map)
   writeFileSync(join(data, portFile), String(monPort))

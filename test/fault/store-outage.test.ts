@@ -1,0 +1,137 @@
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { DockDriver, Reply } from '../dock-driver.ts'
+import { prepareServers } from '../engines.ts'
+import { cutsAnswer, type FaultyStore, faultyStore, flips, hangs, refuses } from '../faulty-store.ts'
+import { mib, type TestInstallation, testInstallation } from '../installation.ts'
+import { startEmbedded } from '../servers.ts'
+
+let own: Awaited<ReturnType<typeof startEmbedded>>
+let house: TestInstallation
+let dock: DockDriver
+let store: FaultyStore
+beforeAll(async () => {
+  own = await startEmbedded()
+  store = await faultyStore(own.servers.s3.endpoint)
+  house = await testInstallation(await prepareServers(own.servers), { S3_ENDPOINT: store.endpoint })
+  await Promise.all([house.startApi(), house.startWorker()])
+  dock = await house.enrol()
+})
+afterAll(async () => {
+  await house[Symbol.asyncDispose]()
+  await store[Symbol.asyncDispose]()
+  await own.stop()
+})
+
+const expectUnavailable = (reply: Reply | undefined): void => {
+  expect(reply?.text).toContain('"code":"store-unavailable"')
+  expect(reply?.status).toBe(503)
+  expect(reply?.headers['retry-after']).toMatch(/^[1-9]\d*$/)
+}
+
+const file = () => randomBytes(11 * mib + 3)
+
+describe('a store that refuses to work', () => {
+  test('for a moment is not noticed by the dock', async () => {
+    const footage = await dock.create(file())
+    const traps = [
+      store.on('begin', refuses(503), 2),
+      store.on('part', refuses(503), 3),
+      store.on('put', refuses(503), 2),
+    ]
+    const reply = await dock.patch(footage, { from: 0, to: 6 * mib, checksum: true })
+    expect(reply?.status).toBe(204)
+    expect(traps.map((trap) => trap.count())).toEqual([2, 3, 2])
+    await dock.finish(footage)
+    await house.proveCustody(dock, footage)
+  })
+
+  test.for([
+    { status: 503, checksum: true },
+    { status: 507, checksum: true },
+    { status: 503, checksum: false },
+  ])('with $status for good makes the dock wait where it stands (digest: $checksum)', async ({ status, checksum }) => {
+    const footage = await dock.create(file())
+    expect((await dock.patch(footage, { from: 0, to: 2 * mib, checksum }))?.status).toBe(204)
+    const trap = store.on('anything', refuses(status))
+    expectUnavailable(await dock.patch(footage, { from: 2 * mib, checksum }))
+    expect(await dock.head(footage)).toBe(2 * mib)
+    trap.lift()
+    await dock.finish(footage)
+    await house.proveCustody(dock, footage)
+  })
+
+  test('by never answering makes the dock wait after S3_TIMEOUT_SECONDS', async () => {
+    const footage = await dock.create(file())
+    const trap = store.on('part', hangs)
+    const began = performance.now()
+    expectUnavailable(await dock.patch(footage, { from: 0, checksum: true }))
+    const { S3_TIMEOUT_SECONDS: seconds } = house.engines.config
+    expect(performance.now() - began).toBeGreaterThan(seconds * 1000)
+    expect(performance.now() - began).toBeLessThan(seconds * 2000)
+    trap.lift()
+    expect(await dock.head(footage)).toBe(0)
+    await dock.finish(footage)
+    await house.proveCustody(dock, footage)
+  })
+
+  test('when the object is to be completed and read back makes the receipt wait, and nothing else', async () => {
+    const footage = await dock.create(file())
+    const traps = [store.on('complete', refuses(503), 20), store.on('read', refuses(503), 20)]
+    await dock.finish(footage)
+    await traps[0]?.met
+    traps[0]?.lift()
+    await traps[1]?.met
+    traps[1]?.lift()
+    await house.proveCustody(dock, footage)
+  })
+})
+
+describe('a byte that changes on the way to the store', () => {
+  test('once is refused there and sent again, unnoticed by the dock', async () => {
+    const footage = await dock.create(file())
+    const traps = [store.on('part', flips, 1), store.on('put', flips, 1)]
+    const reply = await dock.patch(footage, { from: 0, to: 6 * mib, checksum: true })
+    expect(reply?.status).toBe(204)
+    expect(traps.map((trap) => trap.count())).toEqual([1, 1])
+    await dock.finish(footage)
+    await house.proveCustody(dock, footage)
+  })
+
+  test.for([true, false])('every time leaves nothing acknowledged (digest: %s)', async (checksum) => {
+    const footage = await dock.create(file())
+    const trap = store.on('part', flips)
+    expectUnavailable(await dock.patch(footage, { from: 0, checksum }))
+    expect(await dock.head(footage)).toBe(0)
+    trap.lift()
+    await dock.finish(footage)
+    await house.proveCustody(dock, footage)
+  })
+})
+
+describe('a connection to the store that breaks', () => {
+  test('after a part was stored and before the api heard so is not noticed by the dock', async () => {
+    const footage = await dock.create(file())
+    const trap = store.on('part', cutsAnswer(0), 1)
+    expect((await dock.patch(footage, { from: 0, checksum: true }))?.status).toBe(204)
+    expect(trap.count()).toBe(1)
+    await house.proveCustody(dock, footage)
+  })
+
+  test('after the object was completed and before the worker heard so leaves one object', async () => {
+    const footage = await dock.create(file())
+    const trap = store.on('complete', cutsAnswer(0), 1)
+    await dock.finish(footage)
+    await trap.met
+    await house.proveCustody(dock, footage)
+  })
+
+  test('in the middle of the read-back is no reason for quarantine', async () => {
+    const footage = await dock.create(file())
+    const trap = store.on('read', cutsAnswer(5 * mib), 3)
+    await dock.finish(footage)
+    await trap.met
+    await house.proveCustody(dock, footage)
+    expect(trap.count()).toBe(3)
+  })
+})
