@@ -31,6 +31,8 @@ export type FaultyStore = AsyncDisposable & {
   endpoint: string
   /** From now on this happens to such requests, to the first `times` of them. */
   on(wanted: Wanted | 'anything', fault: Fault, times?: number): Trap
+  /** No fault is in force any more. */
+  heal(): void
   /** How many such requests came so far. */
   seen(wanted: Wanted): number
 }
@@ -43,6 +45,12 @@ export const refuses =
     response.writeHead(status, { 'content-type': 'application/xml' })
     response.end(`<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>no</Message></Error>`)
   }
+
+/** What stands in front of the store answers in its place, in words for people. */
+export const isFenced: Fault = ({ request, response }) => {
+  request.resume()
+  response.writeHead(502, { 'content-type': 'text/html' }).end('<html><body><h1>Bad Gateway</h1><hr></body></html>')
+}
 
 /** The store takes the request and never answers. */
 export const hangs: Fault = ({ request }) => void request.resume()
@@ -167,6 +175,7 @@ export const faultyStore = async (endpoint: string): Promise<FaultyStore> => {
   return {
     endpoint: `http://127.0.0.1:${address.port}`,
     seen: (wanted) => seen.get(wanted) ?? 0,
+    heal: () => void traps.splice(0),
     on: (wanted, fault, times = Number.POSITIVE_INFINITY) => {
       const met = Promise.withResolvers<void>()
       let count = 0

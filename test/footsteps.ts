@@ -89,7 +89,7 @@ export const sendFile = async (engines: Engines, dock: Uploader, bytes: Buffer, 
   return { upload: upload.id, recording: upload.recording, sha256 }
 }
 
-export const runOf = (over: Partial<Run> = {}): Run => ({
+const runOf = (over: Partial<Run> = {}): Run => ({
   jobId: newId<JobId>(),
   attempt: 1,
   cause: null,

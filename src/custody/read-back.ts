@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import { hex } from '../base/digest.ts'
 import type { RecordingId, Sha256 } from '../base/ids.ts'
-import type { Store } from '../engines/store.ts'
+import { brokenRead, type Store } from '../engines/store.ts'
 import type { Part } from '../uploads/receive.ts'
 import { originalKey } from '../uploads/upload.ts'
 
@@ -53,6 +53,8 @@ export const readBack = async (store: Store, wanted: Wanted): Promise<ReadBack |
     }
     await pass(Buffer.concat(waiting, waitingBytes))
     await writing
+  } catch (error) {
+    throw brokenRead(error)
   } finally {
     stream.destroy()
     await copy?.close()
@@ -80,7 +82,11 @@ export const damagedPart = async (
     })
     if (stream === null) return part.number
     const hash = createHash('sha256')
-    for await (const chunk of stream) hash.update(chunk)
+    try {
+      for await (const chunk of stream) hash.update(chunk)
+    } catch (error) {
+      throw brokenRead(error)
+    }
     if (!hash.digest().equals(part.sha256)) return part.number
     first += part.size
   }

@@ -4,7 +4,7 @@ import { Time } from '../base/time.ts'
 import type { FileState } from './manifest.ts'
 
 const closed = { additionalProperties: false } as const
-export const FileName = Type.String({
+const FileName = Type.String({
   minLength: 1,
   maxLength: 4096,
   pattern: '^[^\\u0000-\\u001f\\u007f]*$',

@@ -7,7 +7,7 @@ const Words = Type.String({ minLength: 1, maxLength: 100, pattern: printable })
 const At = Type.String({ format: 'date-time' })
 
 /** A public JWK. Members that say more than the key (kid, use, alg) are let through and not kept. */
-export const PublicKey = Type.Object(
+const PublicKey = Type.Object(
   {
     kty: Type.Literal('OKP'),
     crv: Type.Literal('Ed25519'),

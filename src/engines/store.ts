@@ -146,7 +146,7 @@ export const makeStore = (config: Config) => {
     bucketNames: buckets,
 
     answers: async (): Promise<void> => {
-      await guarded(() => client.send(new HeadBucketCommand({ Bucket: buckets.originals })), { tries: 1 })
+      await guarded(() => client.send(new HeadBucketCommand({ Bucket: buckets.originals })), { tries: 2 })
     },
 
     startMultipart: async (bucket: Bucket, key: string, mediaType: string): Promise<string> => {
@@ -165,18 +165,23 @@ export const makeStore = (config: Config) => {
       part: { number: number; body: Buffer; sha256: Buffer },
       signal?: AbortSignal,
     ): Promise<string> =>
-      await underDigest(part.body, part.sha256, async () => {
-        const command = new UploadPartCommand({
-          ...at(bucket, key),
-          UploadId: multipart,
-          PartNumber: part.number,
-          Body: part.body,
-          ContentLength: part.body.length,
-        })
-        const { ETag } = await client.send(command, options(signal))
-        if (ETag === undefined) throw new Error('the store kept a part without an ETag')
-        return ETag
-      }, signal),
+      await underDigest(
+        part.body,
+        part.sha256,
+        async () => {
+          const command = new UploadPartCommand({
+            ...at(bucket, key),
+            UploadId: multipart,
+            PartNumber: part.number,
+            Body: part.body,
+            ContentLength: part.body.length,
+          })
+          const { ETag } = await client.send(command, options(signal))
+          if (ETag === undefined) throw new Error('the store kept a part without an ETag')
+          return ETag
+        },
+        signal,
+      ),
 
     /** Whether the store still knows this multipart upload: false once it is complete or was aborted. */
     knowsMultipart: async (bucket: Bucket, key: string, multipart: string): Promise<boolean> => {
@@ -189,13 +194,8 @@ export const makeStore = (config: Config) => {
       }
     },
 
-    /** Completes an object. False when the store no longer knows this multipart upload (it may be complete already). */
-    completeMultipart: async (
-      bucket: Bucket,
-      key: string,
-      multipart: string,
-      parts: StoredPart[],
-    ): Promise<boolean> => {
+    /** Completes an object. Nothing happens when the store no longer knows this multipart upload: it may be complete. */
+    completeMultipart: async (bucket: Bucket, key: string, multipart: string, parts: StoredPart[]): Promise<void> => {
       try {
         await guarded(() =>
           client.send(
@@ -206,10 +206,8 @@ export const makeStore = (config: Config) => {
             }),
           ),
         )
-        return true
       } catch (error) {
-        if (named(error, 'NoSuchUpload')) return false
-        throw error
+        if (!named(error, 'NoSuchUpload')) throw error
       }
     },
 
@@ -222,10 +220,15 @@ export const makeStore = (config: Config) => {
     },
 
     put: async (bucket: Bucket, key: string, body: Buffer, sha256: Buffer, signal?: AbortSignal): Promise<void> => {
-      await underDigest(body, sha256, async () => {
-        const command = new PutObjectCommand({ ...at(bucket, key), Body: body, ContentLength: body.length })
-        await client.send(command, options(signal))
-      }, signal)
+      await underDigest(
+        body,
+        sha256,
+        async () => {
+          const command = new PutObjectCommand({ ...at(bucket, key), Body: body, ContentLength: body.length })
+          await client.send(command, options(signal))
+        },
+        signal,
+      )
     },
 
     /** What is there under the key: its size and current version; null when nothing is. */

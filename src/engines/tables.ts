@@ -24,8 +24,8 @@ export type SealedParts = Partial<
   Record<'actor' | 'purpose' | 'recipient' | 'policy' | 'detail', { value: Json; salt: string }>
 >
 
-export type EntriesTable = { id: EntryId; leaf: Buffer }
-export type EntryBodiesTable = {
+type EntriesTable = { id: EntryId; leaf: Buffer }
+type EntryBodiesTable = {
   id: EntryId
   entry: string | null
   salt: Buffer | null
@@ -35,7 +35,7 @@ export type EntryBodiesTable = {
   subjectType: ColumnType<string | null, never, never>
   subjectId: ColumnType<string | null, never, never>
 }
-export type RefusalsTable = {
+type RefusalsTable = {
   actor: string
   action: string
   subject: string
@@ -44,9 +44,9 @@ export type RefusalsTable = {
   firstEntry: EntryId
   facts: JsonOf<Record<string, Json>>
 }
-export type ReceiptKeysTable = { kid: string; jwk: JsonOf<Record<string, Json>>; fromAt: At; toAt: MaybeAt }
+type ReceiptKeysTable = { kid: string; jwk: JsonOf<Record<string, Json>>; fromAt: At; toAt: MaybeAt }
 
-export type PeopleTable = {
+type PeopleTable = {
   id: PersonId
   issuer: string
   subject: string
@@ -55,9 +55,9 @@ export type PeopleTable = {
   firstSeenAt: At
   suspendedAt: MaybeAt
 }
-export type OfficersTable = { collar: Collar; person: PersonId | null; firstSeenAt: At }
+type OfficersTable = { collar: Collar; person: PersonId | null; firstSeenAt: At }
 
-export type DocksTable = {
+type DocksTable = {
   id: DockId
   name: string
   site: string
@@ -66,12 +66,12 @@ export type DocksTable = {
   enrolledAt: At
   suspendedAt: MaybeAt
 }
-export type CamerasTable = { serial: CameraSerial; model: string | null; confirmed: boolean; firstSeenAt: At }
+type CamerasTable = { serial: CameraSerial; model: string | null; confirmed: boolean; firstSeenAt: At }
 /** `during` is a Postgres range literal: make it with `tstzrange(...)` in SQL. */
-export type AssignmentsTable = { camera: CameraSerial; officer: Collar; during: string }
+type AssignmentsTable = { camera: CameraSerial; officer: Collar; during: string }
 
 export type JobState = 'owed' | 'working' | 'done' | 'skipped' | 'failed'
-export type JobsTable = {
+type JobsTable = {
   id: JobId
   name: string
   payload: JsonOf<Record<string, Json>>
@@ -89,7 +89,7 @@ export type JobsTable = {
 }
 
 export type UploadState = 'open' | 'stored' | 'completing' | 'verified' | 'quarantined' | 'expired' | 'ended'
-export type UploadsTable = {
+type UploadsTable = {
   id: UploadId
   dock: DockId
   recording: RecordingId
@@ -108,8 +108,8 @@ export type UploadsTable = {
   createdAt: At
   expiresAt: At
 }
-export type UploadPartsTable = { upload: UploadId; number: number; size: number; sha256: Buffer; etag: string }
-export type UploadTailsTable = { upload: UploadId; start: number; size: number; sha256: Buffer; key: string }
+type UploadPartsTable = { upload: UploadId; number: number; size: number; sha256: Buffer; etag: string }
+type UploadTailsTable = { upload: UploadId; start: number; size: number; sha256: Buffer; key: string }
 
 export type RecordingStatus = 'received' | 'verified' | 'active' | 'quarantined' | 'due' | 'grace' | 'erased'
 export type Track = {
@@ -131,7 +131,7 @@ export type RecordingFacts = {
   truncatedBecause?: string
   notes?: string[]
 }
-export type RecordingsTable = {
+type RecordingsTable = {
   id: RecordingId
   upload: UploadId
   dock: DockId
@@ -158,7 +158,7 @@ export type RecordingsTable = {
   objectVersion: string | null
 }
 
-export type AnnouncementsTable = {
+type AnnouncementsTable = {
   camera: CameraSerial
   size: number
   sha256: Sha256
@@ -171,8 +171,8 @@ export type AnnouncementsTable = {
   firstAt: At
   lastAt: At
 }
-export type ReceiptsTable = { upload: UploadId; recording: RecordingId; jws: string; signedAt: At }
-export type DiscardsTable = {
+type ReceiptsTable = { upload: UploadId; recording: RecordingId; jws: string; signedAt: At }
+type DiscardsTable = {
   recording: RecordingId
   askedBy: PersonId
   reason: string
@@ -180,7 +180,7 @@ export type DiscardsTable = {
   approvedBy: PersonId | null
   approvedAt: MaybeAt
 }
-export type DownloadsTable = {
+type DownloadsTable = {
   id: DownloadId
   token: Buffer
   person: PersonId
@@ -212,7 +212,6 @@ export type Tables = {
   downloads: DownloadsTable
 }
 
-export type DockRow = Selectable<DocksTable>
 export type UploadRow = Selectable<UploadsTable>
 export type RecordingRow = Selectable<RecordingsTable>
 export type JobRow = Selectable<JobsTable>

@@ -16,7 +16,7 @@ export type Operation =
   | 'erasure'
   | 'administration'
 export type Outcome = 'allowed' | 'denied' | 'failed'
-export type SubjectType =
+type SubjectType =
   | 'camera'
   | 'dock'
   | 'entry'

@@ -11,7 +11,7 @@ export type Ingest = {
   /** Ends all writers: the process stops. */
   stop(): void
 }
-export type Pen = { signal: AbortSignal; layDown(): void }
+type Pen = { signal: AbortSignal; layDown(): void }
 
 export const makeIngest = ({ config, metrics }: Pick<Engines, 'config' | 'metrics'>): Ingest => {
   const writing = new Map<UploadId, { end: AbortController; out: Promise<void> }>()

@@ -79,8 +79,13 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
       hash: 'whole',
       carried,
     }
+    try {
+      if (carried.length > 0) await readTails(store, carried, loan.bytes, halt)
+    } catch (error) {
+      loan.giveBack(false)
+      throw error
+    }
     segment = made
-    if (carried.length > 0) await readTails(store, carried, loan.bytes, halt)
     // The digest of the first segment and that of the request run together as long as they cover the same bytes.
     if (carried.length > 0 || checksum?.algorithm !== 'sha256' || position !== upload.received) {
       made.hash = createHash('sha256').update(loan.bytes.subarray(0, made.filled))
@@ -177,19 +182,31 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
     segment = undefined
   }
 
+  /** Without a checksum, what came before the connection broke is kept: it then ends like a shorter body. */
+  const broken: unknown[] = []
+  const next = async (): Promise<Buffer | null> => {
+    try {
+      return await reader.next()
+    } catch (error) {
+      if (checksum !== undefined || halt.aborted) throw error
+      broken.push(error)
+      return null
+    }
+  }
+
   try {
-    for (let chunk = await reader.next(); chunk !== null; chunk = await reader.next()) await fill(chunk)
+    for (let chunk = await next(); chunk !== null; chunk = await next()) await fill(chunk)
     if (checksum !== undefined && whole !== undefined) {
       if (!digestMatches(checksum, whole.copy().digest())) throw new Problem('checksum-mismatch')
     }
     await finish()
     if (checksum !== undefined) await request.commit(held)
+    if (broken.length > 0) throw broken[0]
     return position
   } catch (error) {
-    if (checksum === undefined && !halt.aborted && !(error instanceof Problem && error.code !== 'too-slow'))
-      await finish()
     await storing.catch(() => undefined)
-    throw error
+    // Whoever ended this request says why; what its call to the store said when it was cut off does not matter.
+    throw signal.aborted ? signal.reason : error
   } finally {
     segment?.loan.giveBack(true)
   }

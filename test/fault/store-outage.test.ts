@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { DockDriver, Reply } from '../dock-driver.ts'
 import { prepareServers } from '../engines.ts'
-import { cutsAnswer, type FaultyStore, faultyStore, flips, hangs, refuses } from '../faulty-store.ts'
+import { cutsAnswer, type FaultyStore, faultyStore, flips, hangs, isFenced, refuses } from '../faulty-store.ts'
 import { mib, type TestInstallation, testInstallation } from '../installation.ts'
 import { startEmbedded } from '../servers.ts'
 
@@ -22,6 +22,8 @@ afterAll(async () => {
   await store[Symbol.asyncDispose]()
   await own.stop()
 })
+
+afterEach(() => store.heal())
 
 const expectUnavailable = (reply: Reply | undefined): void => {
   expect(reply?.text).toContain('"code":"store-unavailable"')
@@ -47,13 +49,14 @@ describe('a store that refuses to work', () => {
   })
 
   test.for([
-    { status: 503, checksum: true },
-    { status: 507, checksum: true },
-    { status: 503, checksum: false },
-  ])('with $status for good makes the dock wait where it stands (digest: $checksum)', async ({ status, checksum }) => {
+    { what: '503', fault: refuses(503), checksum: true },
+    { what: '507, being full,', fault: refuses(507), checksum: true },
+    { what: '503', fault: refuses(503), checksum: false },
+    { what: 'a page of its proxy', fault: isFenced, checksum: true },
+  ])('with $what for good makes the dock wait where it stands (digest: $checksum)', async ({ fault, checksum }) => {
     const footage = await dock.create(file())
     expect((await dock.patch(footage, { from: 0, to: 2 * mib, checksum }))?.status).toBe(204)
-    const trap = store.on('anything', refuses(status))
+    const trap = store.on('anything', fault)
     expectUnavailable(await dock.patch(footage, { from: 2 * mib, checksum }))
     expect(await dock.head(footage)).toBe(2 * mib)
     trap.lift()

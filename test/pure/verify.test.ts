@@ -85,3 +85,13 @@ describe('keys to verify with', () => {
     expect(await Promise.all(keys.map(kidOf))).toEqual(['kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k'])
   })
 })
+
+describe('docs/verify.md', () => {
+  it('shows the published vectors as they are', async () => {
+    const page = await readFile(new URL('../../docs/verify.md', import.meta.url), 'utf8')
+    const [header, payload] = receipt.split('.').map((part) => Buffer.from(part, 'base64url').toString('utf8'))
+    const { entry, salt, leaf, parts } = vectors.entry
+    const shown = [header, payload, entry, salt, `${leaf} *stdin`, parts.actor?.salt, vectors.keys[0]?.x]
+    for (const text of shown) expect(page).toContain(text ?? 'missing')
+  })
+})

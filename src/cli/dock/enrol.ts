@@ -76,6 +76,9 @@ export const enrolDock = async (wish: Wish): Promise<Enrolment & { before: boole
   }
 }
 
+const isOpenToEavesdroppers = (url: string): boolean =>
+  /^http:/i.test(url) && !/^http:\/\/(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:|\/|$)/i.test(url)
+
 type Options = { name: string; site: string; key: string; url: string; token?: string; json?: true }
 
 export const enrolCommand = (): Command =>
@@ -94,6 +97,9 @@ export const enrolCommand = (): Command =>
       const token = options.token ?? process.env.EXHIBIT_TOKEN
       if (!token) throw new Failure('A token of an admin is needed: give it in EXHIBIT_TOKEN or with --token.')
       const { name, site, url, key, json } = options
+      if (isOpenToEavesdroppers(url)) {
+        console.error(`${url} is reached without TLS: anybody on the way can read the token and exchange the keys.`)
+      }
       const { dock, before, installationKeys } = await enrolDock({ name, site, url, token, keyFile: key })
       const kids = installationKeys.map((each) => each.kid)
       if (json)

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { leftover } from '../../engines/embedded/processes.ts'
 import { cleanEnv } from '../../engines/embedded/programs.ts'
@@ -46,12 +46,15 @@ export const leftoverService = (name: ServiceWish['name'], dataDir: string) => {
   return leftover({ dataDir, name, command, args: [marker], marker, cwd: root, stopSignal: 'SIGTERM', stopSeconds: 5 })
 }
 
+/** Where ffmpeg and its cage are found, however short the PATH that the supervisor was given. */
+const path = (): string => [cleanEnv().PATH, '/usr/local/bin', '/usr/bin', '/bin'].join(delimiter)
+
 /** In a session of its own, so that Ctrl-C at the terminal reaches the supervisor only, which stops all in order. */
 const launch = (wish: ServiceWish): ChildProcess => {
   const out = openSync(logFile(wish), 'a', 0o600)
   const child = spawn(process.execPath, ['--import', tie, mains[wish.name], markerOf(wish)], {
     cwd: root,
-    env: { ...cleanEnv(), ...wish.environment },
+    env: { ...cleanEnv(), PATH: path(), ...wish.environment },
     detached: true,
     stdio: ['ignore', out, out, 'ipc'],
   })
@@ -62,11 +65,10 @@ const launch = (wish: ServiceWish): ChildProcess => {
 
 const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
 
-/** What was written for people comes before what was written for machines. */
+/** What was written for people; the log's own lines are for machines. */
 const endOf = (text: string): string => {
-  const lines = text.trim().split('\n')
-  const words = lines.filter((line) => !line.startsWith('{'))
-  return (words.length > 0 ? words : lines).slice(-3).join(' / ').slice(-600)
+  const words = text.split('\n').filter((line) => line !== '' && !line.startsWith('{'))
+  return words.slice(-3).join(' / ').slice(-600)
 }
 
 const endInWords = (code: unknown, signal: unknown): string =>
@@ -107,7 +109,7 @@ export const keepRunning = (wish: ServiceWish): Service => {
       ends += 1
       inARow = performance.now() - born > soundMs ? 1 : inARow + 1
       const pause = Math.min(2 ** (inARow - 1), longestPauseSeconds)
-      log(`The ${name} ${how} (${lastWords() || 'no last words'}); it is started again in ${pause} s`)
+      log(`The ${name} ${how} (${lastWords() || `see ${logFile(wish)}`}); it is started again in ${pause} s`)
       await delay(pause * 1000, undefined, { signal: stopping.signal }).catch(() => undefined)
       if (stopping.signal.aborted) return
       logFrom = sizeOf(logFile(wish))

@@ -57,11 +57,14 @@ const isReady = async (url: string): Promise<boolean> => {
   }
 }
 
-const untilReady = async (url: string, services: Record<string, Service>, signal?: AbortSignal): Promise<void> => {
+type Starting = { url: string; dataDir: string; services: Record<string, Service>; signal?: AbortSignal | undefined }
+
+const untilReady = async ({ url, dataDir, services, signal }: Starting): Promise<void> => {
   for (const limit = performance.now() + readySeconds * 1000; !(await isReady(url)); await delay(50)) {
     signal?.throwIfAborted()
     for (const [name, service] of Object.entries(services)) {
-      if (service.ends() > 0) throw new SetupError(`The ${name} does not start: ${service.lastWords()}`)
+      if (service.ends() > 0)
+        throw new SetupError(`The ${name} does not start: ${service.lastWords() || `see ${dataDir}/log/${name}.log`}`)
     }
     if (performance.now() > limit)
       throw new SetupError(`The api is not ready after ${readySeconds} s: see ${url}/readyz`)
@@ -115,13 +118,18 @@ export const startInstallation = async (wish: InstallationStart): Promise<Instal
     signal?.throwIfAborted()
 
     const stopSeconds = config.STOP_SECONDS + spareSeconds
-    const service = (name: 'api' | 'worker') => keepRunning({ name, dataDir: path, environment, stopSeconds, log })
+    let up = false
+    // An end before that is told by the failure of the start.
+    const logWhenUp = (line: string) => up && log(line)
+    const service = (name: 'api' | 'worker') =>
+      keepRunning({ name, dataDir: path, environment, stopSeconds, log: logWhenUp })
     const services = { api: service('api'), worker: service('worker') }
     undo.push(async () => {
       await Promise.all(Object.values(services).map(async (one) => await one.stop()))
     })
     const url = config.PUBLIC_URL
-    await untilReady(url, services, signal)
+    await untilReady({ url, dataDir: path, services, signal })
+    up = true
 
     undo.push(keepLogsShort(`${path}/log`).stop)
     undo.push(watchEngines(engines, log).stop)

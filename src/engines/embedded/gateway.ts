@@ -70,13 +70,15 @@ const programsOf = (
   return {
     mon: { ...shared, name: 'gateway-mon', command: programs.mon, args: arguments_('-i', 'a'), stopSeconds: 5 },
     osd: { ...shared, name: 'gateway-osd', command: programs.osd, args: arguments_('-i', '0'), stopSeconds: 10 },
-    // It keeps no state, and its background threads take five to ten seconds to notice a stop signal.
     rgw: {
       ...shared,
       name: 'gateway-rgw',
       command: programs.rgw,
       args: arguments_('-n', 'client.rgw.a'),
+      // It keeps no state. Its background threads take five to ten seconds to notice the stop signal, and without the
+      // other two it waits for them.
       stopSeconds: 0.5,
+      orphanSignal: 'SIGKILL',
     },
   }
 }

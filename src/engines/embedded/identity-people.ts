@@ -1,5 +1,5 @@
 /** The two users of each role that the embedded identity provider knows. Their passwords are not asked for. */
-export type IdentityPerson = { subject: string; name: string; role: IdentityRole; collarNumber: string }
+type IdentityPerson = { subject: string; name: string; role: IdentityRole; collarNumber: string }
 
 const names = {
   officer: ['PC1001 Amira Hassan', 'PC1002 Ben Okafor'],

@@ -6,9 +6,6 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { cleanEnv, tethered } from './programs.ts'
 import { SetupError } from './setup-error.ts'
 
-/** Progress in plain words, one line a call. */
-export type Log = (line: string) => void
-
 /** A long-running program of one data folder. */
 export type Program = {
   /** Absolute; holds `log/<name>.log` and `run/<name>.pid`. */
@@ -29,6 +26,8 @@ export type Program = {
   stopSeconds: number
   /** Let the kernel stop it when the process that started it ends, however that ends (Linux; else ignored). */
   endWithParent?: boolean | undefined
+  /** By this signal then, in place of the stop signal. */
+  orphanSignal?: NodeJS.Signals
 }
 
 export type Running = {
@@ -167,7 +166,7 @@ export const stopProgram = async (program: Program): Promise<void> => await left
 /** Starts it in a session of its own, so that Ctrl-C at the terminal reaches the supervisor only, which stops it in order. */
 const launch = async (program: Program): Promise<Running> => {
   const own = [program.command, ...program.args]
-  const tied = program.endWithParent === true ? tethered(program.stopSignal, own) : own
+  const tied = program.endWithParent === true ? tethered(program.orphanSignal ?? program.stopSignal, own) : own
   const [command = program.command, ...args] = [...(program.through ?? []), ...tied]
   const { cwd, uid, gid } = program
   const file = logFile(program)

@@ -10,7 +10,7 @@ const execute = promisify(execFile)
 const usual = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin', '/opt/homebrew/bin']
 
 /** The path of an installed program, or nothing. */
-export const findProgram = (name: string): string | undefined =>
+const findProgram = (name: string): string | undefined =>
   [...(process.env.PATH ?? '').split(delimiter), ...usual]
     .filter((folder) => folder !== '')
     .map((folder) => join(folder, name))

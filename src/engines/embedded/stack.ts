@@ -6,7 +6,7 @@ import { type EmbeddedPostgres, startPostgres } from './postgres.ts'
 import { type EmbeddedRedis, startRedis } from './redis.ts'
 import { SetupError } from './setup-error.ts'
 
-export type EngineSet = {
+type EngineSet = {
   postgres: EmbeddedPostgres
   redis: EmbeddedRedis
   gateway: EmbeddedGateway
