@@ -71,7 +71,7 @@ type CamerasTable = { serial: CameraSerial; model: string | null; confirmed: boo
 type AssignmentsTable = { camera: CameraSerial; officer: Collar; during: string }
 
 export type JobState = 'owed' | 'working' | 'done' | 'skipped' | 'failed'
-type JobsTable = {
+export type JobsTable = {
   id: JobId
   name: string
   payload: JsonOf<Record<string, Json>>
@@ -180,7 +180,7 @@ type DiscardsTable = {
   approvedBy: PersonId | null
   approvedAt: MaybeAt
 }
-type DownloadsTable = {
+export type DownloadsTable = {
   id: DownloadId
   token: Buffer
   person: PersonId
