@@ -5,7 +5,7 @@ import { Failure } from '../failure.ts'
 
 /** A body of known length that can be made again when a request has to be repeated. A piece is done with when the next is asked for. */
 export type Body = { length: number; pieces(): AsyncIterable<Uint8Array> | Iterable<Uint8Array> }
-export type Call = {
+type Call = {
   method: string
   url: URL
   headers: Record<string, string>

@@ -7,7 +7,7 @@ import { parseJson, Refusal } from './refusal.ts'
 /** Who calls: a bearer token, and what to do when the installation says that our clock is wrong. */
 export type Caller = { token(): Promise<string>; correct?(serverTime: Date): void }
 
-export type Request = {
+type Request = {
   method: string
   /** Below `/api/v1`, such as `/docks`; or an address that an earlier answer gave. */
   to: string

@@ -14,7 +14,7 @@ const marks: Record<Outcome['state'], string> = {
   failed: '✗',
 }
 
-export const outcomeLine = ({ state, name, size, detail }: Outcome): string =>
+const outcomeLine = ({ state, name, size, detail }: Outcome): string =>
   `${marks[state]} ${printable(name)} (${inBytes(size)}): ${printable(detail)}`
 
 /** Tells a person of a dock's work: a bar for each file that is read or sent, one for all that is owed, and lines. */
