@@ -5,17 +5,17 @@ export type DatabaseRelay = AsyncDisposable & {
   /** The same database behind the relay. */
   url: string
   /**
-   * From the next commit on, the server's answers are kept back for ever: what was committed is, and nobody hears of it.
-   * Resolves when that commit has been passed on.
+   * Passes the next commit on and keeps its answer back: what was committed is, and nobody hears of it. Resolves when the
+   * answer came; `cut` then breaks that connection and no other.
    */
-  swallowNextCommit(): Promise<void>
+  swallowNextCommit(): Promise<{ cut(): void }>
 }
 
 /** A loopback relay in front of Postgres. */
 export const databaseRelay = async (url: string): Promise<DatabaseRelay> => {
   const { hostname, port } = new URL(url)
   const open = new Set<Socket>()
-  let swallow: (() => void) | undefined
+  let swallow: ((caught: { cut(): void }) => void) | undefined
   const server = createServer((client) => {
     const database = connect(Number(port), hostname)
     for (const socket of [client, database]) {
@@ -25,10 +25,10 @@ export const databaseRelay = async (url: string): Promise<DatabaseRelay> => {
     database.pipe(client)
     client.on('data', (chunk: Buffer) => {
       if (swallow !== undefined && /\bcommit\b/i.test(chunk.toString('latin1'))) {
-        database.unpipe(client)
-        database.resume()
-        swallow()
+        const tell = swallow
         swallow = undefined
+        database.unpipe(client)
+        database.once('data', () => tell({ cut: () => client.destroy() })).resume()
       }
       database.write(chunk)
     })

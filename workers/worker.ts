@@ -4,6 +4,7 @@ import type { Handlers } from '../src/jobs/catalogue.ts'
 import { type RelayTimes, startRelay } from '../src/jobs/relay.ts'
 import { runJob } from '../src/jobs/run.ts'
 import { refusalSweep, type Sweep, startSweeps } from '../src/jobs/sweeps.ts'
+import { registerReceiptKey } from '../src/ledger/receipt-keys.ts'
 
 export type RunningWorker = {
   /** Takes no further job, lets those at work finish, hands the rest back; within STOP_SECONDS. */
@@ -22,6 +23,7 @@ export const startWorker = async (
   { sweeps = [], relayTimes }: WorkerOptions = {},
 ): Promise<RunningWorker> => {
   const { config, log } = engines
+  await registerReceiptKey(engines)
   const stopping = new AbortController()
   const queue = makeQueue(config, log)
   const worker = makeQueueWorker(config, log, {

@@ -117,6 +117,11 @@ export const problems = {
     title: 'The database does not answer',
     next: 'What was acknowledged is kept. Try again after Retry-After.',
   },
+  'issuer-unavailable': {
+    status: 503,
+    title: 'The issuer of the tokens does not answer',
+    next: 'Your token cannot be checked just now. Try again after Retry-After.',
+  },
   stopping: { status: 503, title: 'This server is stopping', next: 'Try again; another one takes over.' },
 } as const satisfies Record<string, { status: number; title: string; next: string }>
 

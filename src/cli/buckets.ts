@@ -11,7 +11,7 @@ const inWords = (error: unknown): unknown => {
     return new Failure('The store refuses S3_ACCESS_KEY and S3_SECRET_KEY, or does not let them make buckets.', error)
   if (error.name === 'NotImplemented')
     return new Failure('The store cannot make a bucket with versions and Object Lock: choose one that can.', error)
-  if ('$metadata' in error) return error
+  if ('$fault' in error) return error
   return new Failure('The store at S3_ENDPOINT does not answer.', error)
 }
 

@@ -11,7 +11,7 @@ import { announce, type KnownRecording, type KnownUpload, knownFiles } from './q
 export type FileState =
   | { state: 'owed' }
   | { state: 'uploading'; upload: UploadId }
-  | { state: 'verifying'; upload: UploadId }
+  | { state: 'verifying'; recording: RecordingId }
   | { state: 'held'; recording: RecordingId }
   | { state: 'quarantined'; recording: RecordingId }
   | { state: 'erased'; recording: RecordingId }
@@ -37,7 +37,7 @@ export const fileState = (
   if (erased !== undefined) return { state: 'erased', recording: erased.id }
   const uploads = known.uploads.filter((each) => each.sha256 === file.sha256 && each.size === file.size && !each.kept)
   const verifying = uploads.find((each) => each.state === 'stored' || each.state === 'completing')
-  if (verifying !== undefined) return { state: 'verifying', upload: verifying.id }
+  if (verifying !== undefined) return { state: 'verifying', recording: verifying.recording }
   const settled = disputed(declared)
   if (settled !== undefined) return { state: 'quarantined', recording: settled }
   const mine = uploads.find((each) => each.state === 'open' && each.dock === dock)

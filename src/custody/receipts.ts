@@ -11,7 +11,7 @@ import { receiptOfRecording, receiptOfUpload, recordingById } from './queries.ts
 export type ReceiptAnswer = { jws: string } | { owed: true }
 export type Asker = { kind: 'dock'; dock: Uploader } | { kind: 'person'; person: Person }
 
-const retryAfter = 2
+const retryAfter = 1
 
 const mayKnow = async (engines: Engines, asker: Asker, id: RecordingId): Promise<boolean> => {
   if (asker.kind === 'dock') return true
@@ -44,12 +44,15 @@ export const uploadReceipt = async (engines: Engines, asker: Asker, id: UploadId
   return jws === undefined ? withoutReceipt(upload, await recordingById(engines.db, upload.recording)) : { jws }
 }
 
-/** The receipt of a recording: to any dock, since the camera may have moved, and to people who may see the recording. */
+/**
+ * The receipt of a recording: to any dock, since the camera may have moved, and to people who may see the recording. Of a
+ * recording that turned out to be one already in custody it is the first's.
+ */
 export const recordingReceipt = async (engines: Engines, asker: Asker, id: RecordingId): Promise<ReceiptAnswer> => {
-  const recording = await recordingById(engines.db, id)
-  if (recording === undefined || recording.duplicateOf !== null || !(await mayKnow(engines, asker, id)))
-    throw new Problem('not-found')
-  const jws = await receiptOfRecording(engines.db, id)
+  const asked = await recordingById(engines.db, id)
+  const recording = asked?.duplicateOf == null ? asked : await recordingById(engines.db, asked.duplicateOf)
+  if (recording === undefined || !(await mayKnow(engines, asker, recording.id))) throw new Problem('not-found')
+  const jws = await receiptOfRecording(engines.db, recording.id)
   if (jws !== undefined) return { jws }
   const upload = await uploadById(engines.db, recording.upload)
   if (upload === undefined) throw new Error('a recording without its upload')

@@ -65,7 +65,6 @@ export const custodyRoutes =
         case 'uploading':
           return { uploadUrl: `${base}/uploads/${state.upload}` }
         case 'verifying':
-          return { receiptUrl: `${base}/uploads/${state.upload}/receipt` }
         case 'held':
           return { recordingId: state.recording, receiptUrl: `${base}/recordings/${state.recording}/receipt` }
         case 'quarantined':

@@ -8,7 +8,7 @@ import type { Actor } from '../ledger/entry.ts'
 import { record, recordSealed } from '../ledger/record.ts'
 import { endUpload } from '../uploads/actions.ts'
 import { type Completed, clearStaging, completeObject } from '../uploads/completion.ts'
-import { openUploadsOfFile, setState, uploadById } from '../uploads/queries.ts'
+import { openUploadsOfFile, partsOf, setState, uploadById } from '../uploads/queries.ts'
 import { examineRecording } from './examine.ts'
 import {
   disputedTwins,
@@ -48,10 +48,10 @@ export const takeIntoCustody = async (engines: Engines, id: RecordingId, run: Jo
   let copied = false
   if (recording.status === 'received') {
     const { outcome, wroteCopy } = await verify(engines, recording, upload, run, copyTo)
+    await clearStaging(engines, upload.id)
     if (outcome !== 'verified') return { outcome: 'done', said: outcome }
     copied = wroteCopy
   }
-  await clearStaging(engines, upload.id)
   if (copyTo === undefined)
     throw new Error(
       'There is no room in the scratch folder to examine this recording. The receipt is signed; free space and try the job again.',
@@ -69,13 +69,7 @@ const verify = async (
   run: Job,
   copyTo: string | undefined,
 ): Promise<Verified> => {
-  const object = await completeObject(engines, upload.id)
-  if (object !== null) {
-    await inTransaction(engines.db, async (tx) => {
-      await run.fence(tx)
-      await noteObject(tx, recording.id, object.version)
-    })
-  }
+  const object = await objectOf(engines, recording, upload, run)
   const read =
     object === null
       ? null
@@ -102,6 +96,24 @@ const verify = async (
     return { outcome: 'quarantined', wroteCopy: false }
   }
   return { outcome: await receive(engines, recording, upload, run, read.sha256), wroteCopy: copyTo !== undefined }
+}
+
+/** The object in its final place. Its version is noted once, and from then on no later version is ever taken for it. */
+const objectOf = async (
+  engines: Engines,
+  recording: RecordingRow,
+  upload: UploadRow,
+  run: Job,
+): Promise<Completed | null> => {
+  const { objectVersion } = recording
+  if (objectVersion !== null) return { version: objectVersion, parts: await partsOf(engines.db, upload.id) }
+  const object = await completeObject(engines, upload.id)
+  if (object === null) return null
+  await inTransaction(engines.db, async (tx) => {
+    await run.fence(tx)
+    await noteObject(tx, recording.id, object.version)
+  })
+  return object
 }
 
 /** Where the whole digest is the declared one, every part is as it came. Otherwise each part is read against its own digest. */

@@ -37,11 +37,7 @@ const fetchKeys = async (issuer: string) => {
   return keys
 }
 
-const unreachable = (cause?: unknown): Problem =>
-  new Problem('internal', 'The issuer of the tokens does not answer, so that yours cannot be checked just now.', {
-    retryAfter: 5,
-    cause,
-  })
+const unreachable = (cause?: unknown): Problem => new Problem('issuer-unavailable', undefined, { retryAfter: 5, cause })
 
 export type IssuerKeys = {
   /** Finds the key a token names. Throws a Problem when the issuer cannot be asked, JWKSNoMatchingKey when it knows none. */

@@ -1,3 +1,4 @@
+import { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { Problem } from '../base/problem.ts'
 
@@ -7,17 +8,62 @@ export type Patience = { idleSeconds: number; slowestBytes: number }
 const slowWindowMs = 60_000
 
 /**
+ * Gives a chunk's memory back at once. Left to the garbage collector, a connection's chunks make it mark the whole heap
+ * for every 64 MiB that came in. Only the bytes of an HTTP body are known to be nobody else's.
+ */
+const release = (body: Readable, { buffer, byteLength }: Buffer): void => {
+  if (body instanceof IncomingMessage && buffer instanceof ArrayBuffer && buffer.byteLength === byteLength)
+    buffer.transfer(0)
+}
+
+/**
  * Reads a body chunk by chunk without ever destroying it, so that the refusal can still be answered on its socket.
- * `next` answers null at the end; throws the signal's reason, `too-slow`, or the connection's error.
+ * `next` answers null at the end, and a chunk that is good until `next` is called again; it throws the signal's reason,
+ * `too-slow`, or the connection's error. `close` is called when no more is wanted.
  * Only time spent waiting for the client counts against it.
  */
 export const bodyReader = (body: Readable, patience: Patience, signal: AbortSignal) => {
+  const come: Buffer[] = []
+  let lent: Buffer | undefined
+  let waiting: { resolve(): void; reject(error: unknown): void } | undefined
+  let { aborted } = signal
   let waitedMs = 0
   let windowBytes = 0
 
+  const wake = (): void => {
+    waiting?.resolve()
+    waiting = undefined
+  }
+  const fail = (error: unknown): void => {
+    waiting?.reject(error)
+    waiting = undefined
+  }
+  const arrived = (chunk: Buffer): void => {
+    come.push(chunk)
+    windowBytes += chunk.length
+    if (waiting === undefined) body.pause()
+    wake()
+  }
+  const abort = (): void => {
+    aborted = true
+    fail(signal.reason)
+  }
+  const idle = setTimeout(
+    () => fail(new Problem('too-slow', `Nothing arrived for ${patience.idleSeconds} seconds.`)),
+    patience.idleSeconds * 1000,
+  )
+  const ends = ['end', 'close', 'error']
+  for (const event of ends) body.on(event, wake)
+  body.on('data', arrived)
+  signal.addEventListener('abort', abort, { once: true })
+
   const wait = async (): Promise<void> => {
     const began = performance.now()
-    await arrival(body, patience.idleSeconds * 1000, signal)
+    await new Promise<void>((resolve, reject) => {
+      waiting = { resolve, reject }
+      idle.refresh()
+      if (body.isPaused()) body.resume()
+    })
     waitedMs += performance.now() - began
     if (waitedMs < slowWindowMs) return
     if (windowBytes < (patience.slowestBytes * waitedMs) / 1000) {
@@ -28,38 +74,24 @@ export const bodyReader = (body: Readable, patience: Patience, signal: AbortSign
   }
 
   const next = async (): Promise<Buffer | null> => {
+    if (lent !== undefined) release(body, lent)
     for (;;) {
-      signal.throwIfAborted()
-      const chunk: unknown = body.read()
-      if (Buffer.isBuffer(chunk)) {
-        windowBytes += chunk.length
-        return chunk
-      }
+      if (aborted) throw signal.reason
+      lent = come.shift()
+      if (lent !== undefined) return lent
       if (body.errored) throw body.errored
       if (body.readableEnded) return null
       if (body.destroyed) throw new Error('the connection was closed')
       await wait()
     }
   }
-  return { next }
-}
 
-const arrival = async (body: Readable, idleMs: number, signal: AbortSignal): Promise<void> => {
-  await new Promise<void>((resolve, reject) => {
-    const settle = (error?: unknown) => {
-      clearTimeout(idle)
-      for (const event of ['readable', 'end', 'close', 'error']) body.off(event, arrived)
-      signal.removeEventListener('abort', aborted)
-      if (error === undefined) resolve()
-      else reject(error)
-    }
-    const arrived = () => settle()
-    const aborted = () => settle(signal.reason)
-    const idle = setTimeout(
-      () => settle(new Problem('too-slow', `Nothing arrived for ${idleMs / 1000} seconds.`)),
-      idleMs,
-    )
-    for (const event of ['readable', 'end', 'close', 'error']) body.on(event, arrived)
-    signal.addEventListener('abort', aborted, { once: true })
-  })
+  const close = (): void => {
+    clearTimeout(idle)
+    for (const event of ends) body.off(event, wake)
+    body.off('data', arrived)
+    body.pause()
+    signal.removeEventListener('abort', abort)
+  }
+  return { next, close }
 }

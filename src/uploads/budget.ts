@@ -11,38 +11,75 @@ export type Loan = {
 
 export type Budget = { borrow(size: number, signal: AbortSignal): Promise<Loan> }
 
+/** Buffers are kept for the next borrower, since the kernel clears fresh memory page by page. */
+const makePool = (total: number) => {
+  const free: Buffer[] = []
+  let allocated = 0
+
+  /** The smallest free one that is long enough, unless most of it would lie idle. */
+  const fitting = (size: number): Buffer | undefined => {
+    let best: Buffer | undefined
+    for (const buffer of free) {
+      if (buffer.length < size || buffer.length > size * 2) continue
+      if (best === undefined || buffer.length < best.length) best = buffer
+    }
+    if (best !== undefined) free.splice(free.indexOf(best), 1)
+    return best
+  }
+
+  const destroy = (buffer: Buffer): void => {
+    allocated -= buffer.length
+    // At once, and not when the garbage collector comes by: the budget is kept to by the process too.
+    if (buffer.buffer instanceof ArrayBuffer) buffer.buffer.transfer(0)
+  }
+
+  return {
+    take: (size: number): Buffer => {
+      const kept = fitting(size)
+      if (kept !== undefined) return kept
+      while (allocated + size > total) {
+        const oldest = free.shift()
+        if (oldest === undefined) break
+        destroy(oldest)
+      }
+      allocated += size
+      return Buffer.allocUnsafeSlow(size)
+    },
+    keep: (buffer: Buffer): void => {
+      if (allocated > total) destroy(buffer)
+      else free.push(buffer)
+    },
+    forget: (buffer: Buffer): void => {
+      allocated -= buffer.length
+    },
+  }
+}
+
 /**
  * One budget of memory for all uploads of a process. A borrower waits in line when it is spent, and its socket with it.
  * Nobody waits while holding what another needs to finish: a segment under way ends by itself or by its time-outs.
  */
 export const makeBudget = (total: number, metrics: Metrics): Budget => {
-  let allocated = 0
+  const pool = makePool(total)
   let used = 0
-  const free: Buffer[] = []
   const line: { size: number; grant: (loan: Loan) => void }[] = []
 
   const fits = (size: number) => used + size <= total || used === 0
 
   const lend = (size: number): Loan => {
-    const at = free.findIndex((buffer) => buffer.length === size)
-    let [bytes] = at === -1 ? [] : free.splice(at, 1)
-    if (bytes === undefined) {
-      while (allocated + size > total && free.length > 0) allocated -= free.shift()?.length ?? 0
-      bytes = Buffer.allocUnsafeSlow(size)
-      allocated += size
-    }
-    used += size
+    const bytes = pool.take(size)
+    const { length } = bytes
+    used += length
     metrics.ingestMemory.set(used)
-    const lent = bytes
     let out = true
     return {
-      bytes: lent,
+      bytes: bytes.subarray(0, size),
       giveBack: (reuse) => {
         if (!out) return
         out = false
-        used -= size
-        if (reuse) free.push(lent)
-        else allocated -= size
+        used -= length
+        if (reuse) pool.keep(bytes)
+        else pool.forget(bytes)
         metrics.ingestMemory.set(used)
         serveLine()
       },

@@ -9,7 +9,7 @@ import { readTails } from './tails.ts'
 import { originalKey, partAt, stagingPrefix } from './upload.ts'
 
 /** The original as it lies in its final place. */
-export type Completed = { version: string; size: number; parts: Part[] }
+export type Completed = { version: string; parts: Part[] }
 
 /**
  * Makes the object of an upload whose bytes are all stored. Repeatable: a second call finds the object of the first.
@@ -26,7 +26,7 @@ export const completeObject = async (engines: Engines, id: UploadId): Promise<Co
   // Asked again whatever came of that: an earlier attempt, or a call whose answer was lost, may have made it meanwhile.
   const made = there ?? (await store.facts('originals', key))
   if (made === null) return null
-  return { version: made.version ?? 'null', size: made.size, parts: await partsOf(db, id) }
+  return { version: made.version ?? 'null', parts: await partsOf(db, id) }
 }
 
 const makeObject = async (engines: Engines, upload: UploadRow): Promise<void> => {

@@ -177,7 +177,7 @@ export const openUploadsOfFile = async (
 
 /** A page, oldest first. */
 export const uploadsPage = async (
-  db: Db,
+  db: Db | Tx,
   state: UploadState | undefined,
   after: UploadId | undefined,
   limit: number,

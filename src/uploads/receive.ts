@@ -208,6 +208,7 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
     // Whoever ended this request says why; what its call to the store said when it was cut off does not matter.
     throw signal.aborted ? signal.reason : error
   } finally {
+    reader.close()
     segment?.loan.giveBack(true)
   }
 }

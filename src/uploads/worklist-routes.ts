@@ -10,9 +10,8 @@ import { personOf } from '../people/caller.ts'
 import { Cursor, cutPage, defaultLimit, Limit, pageOf } from '../people/page.ts'
 import { actor } from '../people/person.ts'
 import { checkReason, Reason } from '../people/reasons.ts'
-import { uploadsPage } from './queries.ts'
 import { UploadState, UploadView } from './schemas.ts'
-import { keepUpload } from './worklist.ts'
+import { keepUpload, listUploads } from './worklist.ts'
 
 const view = (upload: UploadRow) => ({
   id: upload.id,
@@ -61,7 +60,9 @@ export const uploadWorklistRoutes =
       },
       async (request) => {
         const { state, limit = defaultLimit, cursor } = request.query
-        return cutPage(await uploadsPage(engines.db, state, afterOf(cursor), limit + 1), limit, view, (row) => [row.id])
+        const asked = { state, after: afterOf(cursor), limit }
+        const rows = await listUploads(engines, actor(personOf(request), 'upload.list'), asked)
+        return cutPage(rows, limit, view, (row) => [row.id])
       },
     )
 

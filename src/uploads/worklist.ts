@@ -2,11 +2,12 @@ import type { RecordingId, UploadId } from '../base/ids.ts'
 import { Problem } from '../base/problem.ts'
 import type { Engines } from '../engines/engines.ts'
 import { inTransaction } from '../engines/postgres.ts'
+import type { UploadRow, UploadState } from '../engines/tables.ts'
 import type { Actor } from '../ledger/entry.ts'
 import { record } from '../ledger/record.ts'
 import { endUpload } from './actions.ts'
 import { arrived } from './arrival.ts'
-import { expiredUploads, markKept, setState, uploadForUpdate } from './queries.ts'
+import { expiredUploads, markKept, setState, uploadForUpdate, uploadsPage } from './queries.ts'
 
 const sweeper: Actor = { kind: 'service', id: 'expire-uploads' }
 
@@ -49,4 +50,22 @@ export const keepUpload = async (engines: Engines, actor: Actor, id: UploadId, r
     await arrived(tx, engines, upload, actor, { purpose: reason })
     await markKept(tx, id)
     return upload.recording
+  })
+
+/** A page of the work list, oldest first; looking at it is an entry. One row more than `limit` when there are more. */
+export const listUploads = async (
+  { db, clock }: Engines,
+  actor: Actor,
+  asked: { state: UploadState | undefined; after: UploadId | undefined; limit: number },
+): Promise<UploadRow[]> =>
+  await inTransaction(db, async (tx) => {
+    const rows = await uploadsPage(tx, asked.state, asked.after, asked.limit + 1)
+    await record(tx, clock, {
+      operation: 'consultation',
+      action: 'upload.list',
+      subject: { type: 'uploads', id: asked.state ?? 'all' },
+      actor,
+      detail: { found: rows.slice(0, asked.limit).map(({ id }) => id) },
+    })
+    return rows
   })

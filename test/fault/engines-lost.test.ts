@@ -1,0 +1,199 @@
+import { randomBytes } from 'node:crypto'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { sql } from 'kysely'
+import { Client } from 'pg'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { startGateway } from '../../src/engines/embedded/gateway.ts'
+import { startPostgres } from '../../src/engines/embedded/postgres.ts'
+import { startRedis } from '../../src/engines/embedded/redis.ts'
+import { databaseRelay } from '../database-relay.ts'
+import type { DockDriver, Reply } from '../dock-driver.ts'
+import { prepareServers } from '../engines.ts'
+import { arrivesInPart, type FaultyStore, faultyStore, readsInPart } from '../faulty-store.ts'
+import { mib, type TestInstallation, testInstallation } from '../installation.ts'
+import type { TestProcess } from '../processes.ts'
+import { startEmbedded } from '../servers.ts'
+import { eventually } from '../system.ts'
+
+let own: Awaited<ReturnType<typeof startEmbedded>>
+let house: TestInstallation
+let api: TestProcess
+let dock: DockDriver
+let store: FaultyStore
+const start = () => ({ dataDir: own.dataDir, log: () => undefined, endWithParent: true })
+beforeAll(async () => {
+  own = await startEmbedded()
+  store = await faultyStore(own.servers.s3.endpoint)
+  house = await testInstallation(await prepareServers(own.servers), { S3_ENDPOINT: store.endpoint, WORKER_JOBS: '1' })
+  const [started] = await Promise.all([house.startApi(), house.startWorker()])
+  api = started
+  dock = await house.enrol()
+})
+afterAll(async () => {
+  await house[Symbol.asyncDispose]()
+  await store[Symbol.asyncDispose]()
+  await own.stop()
+})
+afterEach(() => store.heal())
+
+/** Kills Postgres as the power does: the server and all that it started. */
+const killPostgres = async (): Promise<void> => process.kill((await startPostgres(start())).pid, 'SIGKILL') && undefined
+
+const expectNothingOrUnavailable = (reply: Reply | undefined, code: string): void => {
+  if (reply === undefined) return
+  expect(reply.status).toBe(503)
+  expect(reply.text).toContain(`"code":"${code}"`)
+  expect(reply.headers['retry-after']).toMatch(/^[1-9]\d*$/)
+}
+
+describe('Redis killed and its data wiped', () => {
+  test('while uploads and jobs are owed loses none of them', async () => {
+    const gate = Promise.withResolvers<void>()
+    const reading = store.on('read', readsInPart(mib, gate.promise), 1)
+    const atWork = await dock.create(randomBytes(7 * mib))
+    await dock.finish(atWork)
+    await reading.met
+    const waiting = await dock.create(randomBytes(6 * mib))
+    await dock.finish(waiting)
+    await eventually('the offer of the second job', async () => {
+      const offered = await house.engines.db
+        .selectFrom('jobs')
+        .select('id')
+        .where('offeredAt', 'is not', null)
+        .execute()
+      return offered.length > 0 ? true : undefined
+    })
+    const underWay = await dock.create(randomBytes(9 * mib))
+    const sending = await dock.begin(underWay, { from: 0, checksum: true })
+    await sending.write(underWay.bytes.subarray(0, 6 * mib))
+
+    process.kill(own.engines.redis.pid, 'SIGKILL')
+    await rm(join(own.dataDir, 'redis'), { recursive: true, force: true })
+    await sending.write(underWay.bytes.subarray(6 * mib))
+    sending.end()
+    expect((await sending.answer)?.status).toBe(204)
+    await startRedis(start())
+    gate.resolve()
+    for (const footage of [atWork, underWay, waiting]) await house.proveCustody(dock, footage, 90)
+  })
+})
+
+describe('Postgres killed during the transaction of the last byte', () => {
+  /** Holds back what the transaction does to this table, and waits until it stands there. */
+  const standingAt = async (table: string) => {
+    const client = new Client({ connectionString: house.engines.ownerUrl })
+    client.on('error', () => undefined)
+    await client.connect()
+    await client.query(`begin; lock table ${table} in share mode`)
+    return await eventually(`somebody waits for ${table}`, async () => {
+      const { rows } = await client.query(
+        `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      )
+      return rows.length > 0 ? true : undefined
+    })
+  }
+
+  test.for(['upload_parts', 'recordings', 'entries', 'jobs'])(
+    'when it comes to the table %s: the offset has not moved, and the dock goes on',
+    async (table) => {
+      const footage = await dock.create(randomBytes(8 * mib))
+      expect((await dock.patch(footage, { from: 0, to: 3 * mib, checksum: true }))?.status).toBe(204)
+      const sending = await dock.begin(footage, { from: 3 * mib, checksum: true })
+      await sending.write(footage.bytes.subarray(3 * mib, 7 * mib))
+      const standing = standingAt(table)
+      await eventually('x', async () => true)
+      await sending.write(footage.bytes.subarray(7 * mib))
+      sending.end()
+      await standing
+      await killPostgres()
+      expectNothingOrUnavailable(await sending.answer, 'database-unavailable')
+      await startPostgres(start())
+      expect(await dock.head(footage)).toBe(3 * mib)
+      await dock.finish(footage)
+      await house.proveCustody(dock, footage)
+    },
+  )
+
+  test.for([true, false])(
+    'when it is committed and nobody heard so: the dock finds every byte (digest: %s)',
+    async (checksum) => {
+      const { DATABASE_URL = '' } = house.engines.environment
+      await using relay = await databaseRelay(DATABASE_URL)
+      await api.kill()
+      api = await house.startApi({ DATABASE_URL: relay.url })
+      const footage = await dock.create(randomBytes(3 * mib))
+      const sending = await dock.begin(footage, { from: 0, checksum })
+      await sending.write(footage.bytes)
+      const swallowed = relay.swallowNextCommit()
+      sending.end()
+      await swallowed
+      await killPostgres()
+      expectNothingOrUnavailable(await sending.answer, 'database-unavailable')
+      await startPostgres(start())
+      expect(await dock.head(footage)).toBe(footage.bytes.length)
+      await house.proveCustody(dock, footage)
+    },
+  )
+
+  test('when only the connection breaks after the commit: the dock is told to come again, not that it is over', async () => {
+    const { DATABASE_URL = '' } = house.engines.environment
+    await using relay = await databaseRelay(DATABASE_URL)
+    await api.kill()
+    api = await house.startApi({ DATABASE_URL: relay.url })
+    const footage = await dock.create(randomBytes(3 * mib))
+    const sending = await dock.begin(footage, { from: 0, checksum: false })
+    await sending.write(footage.bytes)
+    const swallowed = relay.swallowNextCommit()
+    sending.end()
+    const { cut } = await swallowed
+    cut()
+    const reply = await sending.answer
+    expect(reply?.status).toBe(503)
+    expectNothingOrUnavailable(reply, 'database-unavailable')
+    expect(await dock.head(footage)).toBe(footage.bytes.length)
+    await house.proveCustody(dock, footage)
+  })
+})
+
+describe('a part of the store killed', () => {
+  const parts = ['rgw', 'osd'] as const
+  test.for(parts.flatMap((part) => [true, false].map((checksum) => ({ part, checksum }))))(
+    '($part) during a part loses nothing that was acknowledged, and the upload goes on (digest: $checksum)',
+    async ({ part, checksum }) => {
+      const footage = await dock.create(randomBytes(13 * mib))
+      expect((await dock.patch(footage, { from: 0, to: 6 * mib, checksum }))?.status).toBe(204)
+      const gate = Promise.withResolvers<void>()
+      const trap = store.on('part', arrivesInPart(mib, gate.promise), 1)
+      const sending = await dock.begin(footage, { from: 6 * mib, checksum })
+      await sending.write(footage.bytes.subarray(6 * mib))
+      sending.end()
+      await trap.met
+      process.kill((await startGateway(start())).pids[part], 'SIGKILL')
+      gate.resolve()
+      expectNothingOrUnavailable(await sending.answer, 'store-unavailable')
+      expect(await dock.head(footage)).toBe(6 * mib)
+      await startGateway(start())
+      await dock.finish(footage)
+      await house.proveCustody(dock, footage)
+    },
+  )
+
+  test.for(parts)('(%s) during the read-back makes the receipt wait, and nothing else', async (part) => {
+    const footage = await dock.create(randomBytes(13 * mib))
+    const gate = Promise.withResolvers<void>()
+    const trap = store.on('read', readsInPart(4 * mib, gate.promise), 1)
+    await dock.finish(footage)
+    await trap.met
+    process.kill((await startGateway(start())).pids[part], 'SIGKILL')
+    gate.resolve()
+    await eventually('the end of the first attempt', async () => {
+      const { rows } = await sql<{
+        said: string
+      }>`select said from jobs where state = 'owed' and said is not null`.execute(house.engines.db)
+      return rows[0]?.said
+    })
+    await startGateway(start())
+    await house.proveCustody(dock, footage)
+  })
+})
