@@ -12,5 +12,5 @@ revoke all on database exhibit, keycloak from public;
 grant connect on database exhibit to exhibit_app;
 \connect exhibit
 -- The one extension in use that an ordinary owner may not create.
-create extension earthdistance cascade;
+create extension if not exists earthdistance cascade;
 SQL

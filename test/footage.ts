@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { pino } from 'pino'
 import { type Footage, makeFootage } from '../src/cli/demo/footage.ts'
-import { type Examination, examine } from '../src/custody/probe.ts'
+import { type Examination, examine } from '../src/custody/examination/probe.ts'
 import { type Ffmpeg, type FfmpegLimits, makeFfmpeg } from '../src/engines/ffmpeg.ts'
 import { makeScratch, type Scratch } from '../src/engines/scratch.ts'
 

@@ -80,18 +80,21 @@ describe('Redis killed and its data wiped', () => {
 })
 
 describe('Postgres killed during the transaction of the last byte', () => {
-  /** Holds back what the transaction does to this table, and waits until it stands there. */
-  const standingAt = async (table: string) => {
+  /** Locks the table, so that the transaction stands still when it comes to it. */
+  const lockTable = async (table: string) => {
     const client = new Client({ connectionString: house.engines.ownerUrl })
     client.on('error', () => undefined)
     await client.connect()
     await client.query(`begin; lock table ${table} in share mode`)
-    return await eventually(`somebody waits for ${table}`, async () => {
-      const { rows } = await client.query(
-        `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-      )
-      return rows.length > 0 ? true : undefined
-    })
+    return {
+      /** Resolves when somebody waits for it. */
+      met: async () =>
+        await eventually(`somebody waits for ${table}`, async () => {
+          const { rowCount } = await client.query(`select from pg_locks where not granted and locktype = 'relation'`)
+          return rowCount === 0 ? undefined : true
+        }),
+      [Symbol.asyncDispose]: async () => await client.end().catch(() => undefined),
+    }
   }
 
   test.for(['upload_parts', 'recordings', 'entries', 'jobs'])(
@@ -101,11 +104,10 @@ describe('Postgres killed during the transaction of the last byte', () => {
       expect((await dock.patch(footage, { from: 0, to: 3 * mib, checksum: true }))?.status).toBe(204)
       const sending = await dock.begin(footage, { from: 3 * mib, checksum: true })
       await sending.write(footage.bytes.subarray(3 * mib, 7 * mib))
-      const standing = standingAt(table)
-      await eventually('x', async () => true)
+      await using lock = await lockTable(table)
       await sending.write(footage.bytes.subarray(7 * mib))
       sending.end()
-      await standing
+      await lock.met()
       await killPostgres()
       expectNothingOrUnavailable(await sending.answer, 'database-unavailable')
       await startPostgres(start())

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { ReadAt } from '../../src/custody/boxes.ts'
-import { matroskaTruncation, riffTruncation } from '../../src/custody/declared.ts'
-import { readMovie } from '../../src/custody/movie.ts'
+import type { ReadAt } from '../../src/custody/examination/boxes.ts'
+import { matroskaTruncation, riffTruncation } from '../../src/custody/examination/declared.ts'
+import { readMovie } from '../../src/custody/examination/movie.ts'
 import { box, words } from '../footage.ts'
 
 const reading = (bytes: Buffer): ReadAt & { largest: number } => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { headLength, sniff } from '../../src/custody/container.ts'
+import { headLength, sniff } from '../../src/custody/examination/container.ts'
 import { box, words } from '../footage.ts'
 
 const packets = (stride: number, first: number): Buffer => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { parseIso6709, parseLoci, parseNmea, parseXyz } from '../../src/custody/position.ts'
+import { parseIso6709, parseLoci, parseNmea, parseXyz } from '../../src/custody/examination/position.ts'
 import { words } from '../footage.ts'
 
 test.for<[string, number, number, number?]>([

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { firstSilence, silenceRules, silenceWork, startsSilent } from '../../src/custody/silence.ts'
+import { firstSilence, silenceRules, silenceWork, startsSilent } from '../../src/custody/examination/silence.ts'
 
 test('only the first audio track is decoded, for as long as is listened, and nothing is kept', () => {
   const work = silenceWork('/s', { path: '/s/original', demuxer: 'mov' }, silenceRules)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { readAnswer, readCounts, readPackets, secondsOf, tracksOf } from '../../src/custody/tracks.ts'
+import { readAnswer, readCounts, readPackets, secondsOf, tracksOf } from '../../src/custody/examination/tracks.ts'
 
 const answer = (stream: object, format: object = {}) => ({ streams: [{ index: 0, ...stream }], format })
 

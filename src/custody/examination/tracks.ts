@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
-import { FfmpegFailed } from '../engines/ffmpeg-failed.ts'
-import type { Track } from '../engines/tables.ts'
+import { FfmpegFailed } from '../../engines/ffmpeg-failed.ts'
+import type { Track } from '../../engines/tables.ts'
 
 /** ffprobe prints numbers that may be missing or odd as text. */
 const Printed = Type.Optional(Type.String({ maxLength: 64 }))

@@ -1,4 +1,4 @@
-import type { FfmpegWork } from '../engines/ffmpeg-arguments.ts'
+import type { FfmpegWork } from '../../engines/ffmpeg-arguments.ts'
 
 export type SilenceRules = {
   /** How much of the beginning is listened to, in seconds. */
