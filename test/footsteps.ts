@@ -10,6 +10,7 @@ import {
   type Sha256,
   type UploadId,
 } from '../src/base/ids.ts'
+import { Problem } from '../src/base/problem.ts'
 import { takeIntoCustody } from '../src/custody/take.ts'
 import type { Engines } from '../src/engines/engines.ts'
 import type { Outcome, Run } from '../src/jobs/catalogue.ts'
@@ -102,6 +103,17 @@ const runOf = (over: Partial<Run> = {}): Run => ({
 /** What the worker does with the job, without the queue. */
 export const take = async (engines: Engines, recording: RecordingId, over: Partial<Run> = {}): Promise<Outcome> =>
   await takeIntoCustody(engines, recording, runOf(over))
+
+/** The code of the problem that the work ends with, or `accepted`. */
+export const codeOf = async (work: Promise<unknown>): Promise<string> => {
+  try {
+    await work
+  } catch (error) {
+    if (error instanceof Problem) return error.code
+    throw error
+  }
+  return 'accepted'
+}
 
 export const actionsOn = async (engines: Engines, subject: string): Promise<(string | null)[]> =>
   (

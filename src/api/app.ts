@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
 import { newId } from '../base/ids.ts'
 import { Problem } from '../base/problem.ts'
+import { disputeRoutes } from '../custody/dispute-routes.ts'
 import { custodyRoutes } from '../custody/routes.ts'
 import { cameraRoutes } from '../docks/camera-routes.ts'
 import { dockRoutes } from '../docks/routes.ts'
@@ -44,6 +45,7 @@ const features = (engines: Engines, ingest: Ingest) => [
   uploadWorklistRoutes(engines),
   recordingRoutes(engines),
   custodyRoutes(engines),
+  disputeRoutes(engines),
   downloadRoutes(engines),
 ]
 

@@ -8,14 +8,11 @@ import { dockOf, maybeDockOf } from '../docks/caller.ts'
 import type { Engines } from '../engines/engines.ts'
 import { personOf } from '../people/caller.ts'
 import { Cursor, cutPage, defaultLimit, Limit, pageOf } from '../people/page.ts'
-import { checkReason, Reason } from '../people/reasons.ts'
-import { acceptRecording, approveDiscardOf, askDiscard } from './disputes.ts'
 import { type FileState, refuseRepeats, takeManifest } from './manifest.ts'
 import { shortfallPage } from './queries.ts'
 import { type Asker, type ReceiptAnswer, receiptRetryAfter, recordingReceipt, uploadReceipt } from './receipts.ts'
-import { Manifest, ManifestState, Missing, RecordingRef } from './schemas.ts'
+import { Manifest, ManifestState, Missing } from './schemas.ts'
 
-const reasonBody = Type.Object({ reason: Reason }, { additionalProperties: false })
 const recordingParams = Type.Object({ id: IdOf.recording })
 const Receipt = Type.String({
   description: 'Compact JWS, EdDSA, typ exhibit-receipt+jwt',
@@ -52,7 +49,7 @@ const sendReceipt = async (reply: FastifyReply, answer: ReceiptAnswer): Promise<
     ? await reply.code(200).type('application/jose').send(answer.jws)
     : await reply.code(202).header('retry-after', receiptRetryAfter).send({ state: 'owed' })
 
-/** Manifests and what is owed, receipts, and the way out of quarantine. */
+/** Manifests and what is owed, and receipts. */
 export const custodyRoutes =
   (engines: Engines): FastifyPluginAsyncTypebox =>
   async (app) => {
@@ -162,72 +159,5 @@ export const custodyRoutes =
       },
       async (request, reply) =>
         await sendReceipt(reply, await recordingReceipt(engines, asker(request), request.params.id)),
-    )
-
-    app.post(
-      '/recordings/:id/acceptance',
-      {
-        config: { may: 'recording.accept' },
-        schema: {
-          summary: 'Accept a quarantined recording under the digest that was read',
-          tags: ['supervisors'],
-          params: recordingParams,
-          body: reasonBody,
-          response: { 202: RecordingRef, ...problems('not-found', 'conflict', 'bad-request') },
-        },
-      },
-      async (request, reply) => {
-        const person = personOf(request)
-        await acceptRecording(
-          engines,
-          person,
-          request.params.id,
-          checkReason(engines.config, person, request.body.reason),
-        )
-        return await reply.code(202).send({ id: request.params.id })
-      },
-    )
-
-    app.post(
-      '/recordings/:id/discard',
-      {
-        config: { may: 'recording.discard' },
-        schema: {
-          summary: 'Ask that a quarantined recording be discarded',
-          tags: ['supervisors'],
-          params: recordingParams,
-          body: reasonBody,
-          response: { 202: RecordingRef, ...problems('not-found', 'conflict', 'bad-request') },
-        },
-      },
-      async (request, reply) => {
-        const person = personOf(request)
-        await askDiscard(engines, person, request.params.id, checkReason(engines.config, person, request.body.reason))
-        return await reply.code(202).send({ id: request.params.id })
-      },
-    )
-
-    app.post(
-      '/recordings/:id/discard/approval',
-      {
-        config: { may: 'recording.approve-discard' },
-        schema: {
-          summary: 'Approve, as a second person, that a quarantined recording be discarded',
-          tags: ['supervisors'],
-          params: recordingParams,
-          body: reasonBody,
-          response: { 202: RecordingRef, ...problems('not-found', 'conflict', 'same-person', 'bad-request') },
-        },
-      },
-      async (request, reply) => {
-        const person = personOf(request)
-        await approveDiscardOf(
-          engines,
-          person,
-          request.params.id,
-          checkReason(engines.config, person, request.body.reason),
-        )
-        return await reply.code(202).send({ id: request.params.id })
-      },
     )
   }

@@ -7,18 +7,17 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { startGateway } from '../../src/engines/embedded/gateway.ts'
 import { startPostgres } from '../../src/engines/embedded/postgres.ts'
 import { startRedis } from '../../src/engines/embedded/redis.ts'
-import { databaseRelay } from '../database-relay.ts'
+import { type DatabaseRelay, databaseRelay } from '../database-relay.ts'
 import type { DockDriver, Reply } from '../dock-driver.ts'
 import { prepareServers } from '../engines.ts'
 import { arrivesInPart, type FaultyStore, faultyStore, readsInPart } from '../faulty-store.ts'
 import { mib, type TestInstallation, testInstallation } from '../installation.ts'
-import type { TestProcess } from '../processes.ts'
 import { startEmbedded } from '../servers.ts'
 import { eventually } from '../system.ts'
 
 let own: Awaited<ReturnType<typeof startEmbedded>>
 let house: TestInstallation
-let api: TestProcess
+let database: DatabaseRelay
 let dock: DockDriver
 let store: FaultyStore
 const start = () => ({ dataDir: own.dataDir, log: () => undefined, endWithParent: true })
@@ -26,13 +25,14 @@ beforeAll(async () => {
   own = await startEmbedded()
   store = await faultyStore(own.servers.s3.endpoint)
   house = await testInstallation(await prepareServers(own.servers), { S3_ENDPOINT: store.endpoint, WORKER_JOBS: '1' })
-  const [started] = await Promise.all([house.startApi(), house.startWorker()])
-  api = started
+  database = await databaseRelay(house.engines.config.DATABASE_URL)
+  await Promise.all([house.startApi({ DATABASE_URL: database.url }), house.startWorker()])
   dock = await house.enrol()
 })
 afterAll(async () => {
   await house[Symbol.asyncDispose]()
   await store[Symbol.asyncDispose]()
+  await database[Symbol.asyncDispose]()
   await own.stop()
 })
 afterEach(() => store.heal())
@@ -120,14 +120,10 @@ describe('Postgres killed during the transaction of the last byte', () => {
   test.for([true, false])(
     'when it is committed and nobody heard so: the dock finds every byte (digest: %s)',
     async (checksum) => {
-      const { DATABASE_URL = '' } = house.engines.environment
-      await using relay = await databaseRelay(DATABASE_URL)
-      await api.kill()
-      api = await house.startApi({ DATABASE_URL: relay.url })
       const footage = await dock.create(randomBytes(3 * mib))
       const sending = await dock.begin(footage, { from: 0, checksum })
       await sending.write(footage.bytes)
-      const swallowed = relay.swallowNextCommit()
+      const swallowed = database.swallowNextCommit()
       sending.end()
       await swallowed
       await killPostgres()
@@ -139,14 +135,10 @@ describe('Postgres killed during the transaction of the last byte', () => {
   )
 
   test('when only the connection breaks after the commit: the dock is told to come again, not that it is over', async () => {
-    const { DATABASE_URL = '' } = house.engines.environment
-    await using relay = await databaseRelay(DATABASE_URL)
-    await api.kill()
-    api = await house.startApi({ DATABASE_URL: relay.url })
     const footage = await dock.create(randomBytes(3 * mib))
     const sending = await dock.begin(footage, { from: 0, checksum: false })
     await sending.write(footage.bytes)
-    const swallowed = relay.swallowNextCommit()
+    const swallowed = database.swallowNextCommit()
     sending.end()
     const { cut } = await swallowed
     cut()

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import { compactVerify, importJWK } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { CameraSerial } from '../../src/base/ids.ts'
-import { Problem } from '../../src/base/problem.ts'
 import { acceptRecording, approveDiscardOf, askDiscard, clearRecording } from '../../src/custody/disputes.ts'
 import { takeManifest } from '../../src/custody/manifest.ts'
 import { uploadReceipt } from '../../src/custody/receipts.ts'
@@ -11,7 +10,7 @@ import { clearUpload } from '../../src/uploads/completion.ts'
 import { originalKey } from '../../src/uploads/upload.ts'
 import { expireUploads, keepUpload, removeExpiredParts } from '../../src/uploads/worklist.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
-import { actionsOn, aDock, aPerson, digestOf, sendFile, take } from '../footsteps.ts'
+import { actionsOn, aDock, aPerson, codeOf, digestOf, sendFile, take } from '../footsteps.ts'
 
 const clock = {
   ahead: 0,
@@ -32,16 +31,6 @@ const recordingOf = async (id: string) =>
     .selectAll()
     .where('upload', '=', id as never)
     .executeTakeFirstOrThrow()
-
-const codeOf = async (work: Promise<unknown>): Promise<string> => {
-  try {
-    await work
-  } catch (error) {
-    if (error instanceof Problem) return error.code
-    throw error
-  }
-  return 'accepted'
-}
 
 const stateOf = async (
   bytes: Buffer,

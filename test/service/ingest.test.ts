@@ -3,7 +3,6 @@ import { PassThrough, Readable } from 'node:stream'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type DockId, newId, type UploadId } from '../../src/base/ids.ts'
-import { Problem } from '../../src/base/problem.ts'
 import type { UploadRow } from '../../src/engines/tables.ts'
 import {
   type Append,
@@ -18,6 +17,7 @@ import { type Ingest, makeIngest } from '../../src/uploads/ingest.ts'
 import { type Checksum, readMetadata } from '../../src/uploads/tus.ts'
 import { originalKey, stagingPrefix } from '../../src/uploads/upload.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
+import { codeOf } from '../footsteps.ts'
 
 const mib = 1024 * 1024
 let engines: TestEngines
@@ -63,16 +63,6 @@ const send = async (id: UploadId, offset: number, bytes: Buffer, more: Partial<A
     ...more,
   }
   return (await appendToUpload(engines, ingest, dock, id, append)).received
-}
-
-const codeOf = async (work: Promise<unknown>): Promise<string> => {
-  try {
-    await work
-  } catch (error) {
-    if (error instanceof Problem) return error.code
-    throw error
-  }
-  return 'accepted'
 }
 
 const offsetOf = async (id: UploadId): Promise<number> => (await uploadOfDock(engines, dock, id)).received

@@ -2,13 +2,13 @@ import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { encodeCursor } from '../../src/base/cursor.ts'
 import { type CameraSerial, type Collar, newId, type RecordingId } from '../../src/base/ids.ts'
-import { Problem } from '../../src/base/problem.ts'
 import type { Person } from '../../src/people/person.ts'
 import { listRecordings, readRecording } from '../../src/recordings/actions.ts'
 import { statuses } from '../../src/recordings/recording.ts'
 import type { RecordingsQuery } from '../../src/recordings/schemas.ts'
 import { assign, catalogued, entriesAbout, someone } from '../catalogued.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
+import { codeOf } from '../footsteps.ts'
 
 let engines: TestEngines
 let investigator: Person
@@ -21,16 +21,6 @@ afterAll(async () => await engines[Symbol.asyncDispose]())
 
 const found = async (query: RecordingsQuery, person = investigator): Promise<RecordingId[]> =>
   (await listRecordings(engines, person, query)).items.map(({ id }) => id)
-
-const codeOf = async (work: Promise<unknown>): Promise<string> => {
-  try {
-    await work
-  } catch (error) {
-    if (error instanceof Problem) return error.code
-    throw error
-  }
-  return 'accepted'
-}
 
 const on = (camera: string): RecordingsQuery => ({ camera: camera as CameraSerial })
 
