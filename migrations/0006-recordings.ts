@@ -30,13 +30,16 @@ export const up = async (db: Kysely<unknown>): Promise<void> => {
   await sql`create index recordings_newest on recordings (recorded_at desc, id desc)`.execute(db)
   await sql`create index recordings_camera on recordings (camera, recorded_at desc, id desc)`.execute(db)
   await sql`create index recordings_number on recordings (camera, number)`.execute(db)
-  // What a receipt was signed over never changes again, whoever asks.
+  await sql`create index recordings_alike on recordings (camera, size, sha256)`.execute(db)
+  // What a receipt was signed over never changes again, whoever asks; nor does it leave custody by way of another status.
   await sql`
     create function guard_original() returns trigger language plpgsql as $$
     begin
-      if old.status in ('verified', 'active', 'due', 'grace', 'erased')
-        and (new.sha256, new.object_version, new.size, new.upload, new.camera, new.filename, new.recorded_at, new.received_at)
-          is distinct from (old.sha256, old.object_version, old.size, old.upload, old.camera, old.filename, old.recorded_at, old.received_at)
+      if (old.status in ('verified', 'active', 'due', 'grace', 'erased') or exists (select from receipts where upload = old.upload))
+        and ((new.sha256, new.object_version, new.size, new.upload, new.camera, new.filename, new.recorded_at, new.received_at, new.duplicate_of)
+          is distinct from (old.sha256, old.object_version, old.size, old.upload, old.camera, old.filename, old.recorded_at, old.received_at, old.duplicate_of)
+          or new.status = 'received'
+          or new.quarantined_because = 'discarded')
       then raise exception 'an original in custody is write-once' using errcode = 'insufficient_privilege'; end if;
       return new;
     end $$`.execute(db)

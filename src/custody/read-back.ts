@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import { hex } from '../base/digest.ts'
 import type { RecordingId, Sha256 } from '../base/ids.ts'
-import { brokenRead, type Store } from '../engines/store.ts'
+import { chunksOf } from '../engines/chunks.ts'
+import type { Store } from '../engines/store.ts'
 import type { Part } from '../uploads/receive.ts'
 import { originalKey } from '../uploads/upload.ts'
 
@@ -18,48 +19,68 @@ type Wanted = {
   progress(fraction: number): void
 }
 
-const batch = 1024 * 1024
+const block = 1024 * 1024
 
 /** Reads an original from its final place, by its version, hashing on the way. Null when it is not there. */
 export const readBack = async (store: Store, wanted: Wanted): Promise<ReadBack | null> => {
   const { version, signal } = wanted
   const stream = await store.read('originals', originalKey(wanted.recording), { version, signal })
   if (stream === null) return null
+  const chunks = chunksOf(stream, signal)
   const hash = createHash('sha256')
   const copy = wanted.copyTo === undefined ? undefined : await open(wanted.copyTo, 'wx', 0o644)
   let size = 0
-  let writing: Promise<unknown> = Promise.resolve()
-  const pass = async (bytes: Buffer): Promise<void> => {
-    await writing
-    if (copy !== undefined) {
-      writing = writeAll(copy, bytes)
-      writing.catch(() => undefined)
-    }
-    hash.update(bytes)
-    wanted.progress(wanted.size === 0 ? 1 : size / wanted.size)
-  }
+  let told = 0
   try {
-    let waiting: Buffer[] = []
-    let waitingBytes = 0
-    for await (const chunk of stream) {
-      if (!Buffer.isBuffer(chunk)) throw new TypeError('the store sent something other than bytes')
+    const writer = copy === undefined ? undefined : blockWriter(copy)
+    for (let chunk = await chunks.next(); chunk !== null; chunk = await chunks.next()) {
+      hash.update(chunk)
+      await writer?.write(chunk)
       size += chunk.length
-      waiting.push(chunk)
-      waitingBytes += chunk.length
-      if (waitingBytes < batch) continue
-      await pass(Buffer.concat(waiting, waitingBytes))
-      waiting = []
-      waitingBytes = 0
+      if (size - told < block) continue
+      told = size
+      wanted.progress(size / Math.max(size, wanted.size))
     }
-    await pass(Buffer.concat(waiting, waitingBytes))
-    await writing
-  } catch (error) {
-    throw brokenRead(error)
+    await writer?.end()
   } finally {
+    chunks.close()
     stream.destroy()
     await copy?.close()
   }
+  wanted.progress(1)
   return { size, sha256: hex(hash.digest()) }
+}
+
+/** Gathers bytes into blocks and writes one while the next fills. */
+const blockWriter = (file: FileHandle) => {
+  let filling = Buffer.allocUnsafeSlow(block)
+  let atWork = Buffer.allocUnsafeSlow(block)
+  let filled = 0
+  let writing: Promise<void> = Promise.resolve()
+
+  const passOn = async (): Promise<void> => {
+    await writing
+    const full = filling.subarray(0, filled)
+    filling = atWork
+    atWork = full
+    filled = 0
+    writing = writeAll(file, full)
+    writing.catch(() => undefined)
+  }
+  return {
+    write: async (chunk: Buffer): Promise<void> => {
+      for (let at = 0; at < chunk.length; ) {
+        const taken = chunk.copy(filling, filled, at)
+        at += taken
+        filled += taken
+        if (filled === block) await passOn()
+      }
+    },
+    end: async (): Promise<void> => {
+      await passOn()
+      await writing
+    },
+  }
 }
 
 const writeAll = async (file: FileHandle, bytes: Buffer): Promise<void> => {
@@ -82,10 +103,11 @@ export const damagedPart = async (
     })
     if (stream === null) return part.number
     const hash = createHash('sha256')
+    const chunks = chunksOf(stream, wanted.signal)
     try {
-      for await (const chunk of stream) hash.update(chunk)
-    } catch (error) {
-      throw brokenRead(error)
+      for (let chunk = await chunks.next(); chunk !== null; chunk = await chunks.next()) hash.update(chunk)
+    } finally {
+      stream.destroy()
     }
     if (!hash.digest().equals(part.sha256)) return part.number
     first += part.size

@@ -123,7 +123,6 @@ export const appendToUpload = async (
   id: UploadId,
   append: Append,
 ): Promise<UploadRow> => {
-  const { config, db, store } = engines
   // The connection may break while nobody reads from it; the reader finds the error when it comes to it.
   append.body.on('error', () => undefined)
   const seen = await uploadOfDock(engines, dock, id)
@@ -136,26 +135,47 @@ export const appendToUpload = async (
   }
   const pen = await ingest.takePen(id)
   try {
-    const upload = await claimWriter(db, id)
+    const upload = await claimWriter(engines.db, id)
     if (upload === undefined) throw offsetMismatch(await uploadOfDock(engines, dock, id))
     if (upload.received !== append.offset) throw offsetMismatch(upload)
-    const multipart = upload.multipart ?? (await beginMultipart(engines, upload))
-    const received = await receive(store, ingest.budget, {
+    return await write(engines, ingest, dock, upload, append, pen.signal)
+  } finally {
+    pen.layDown()
+  }
+}
+
+/** The work of the request that holds the pen. Answers the upload as it stands after the last acknowledgement. */
+const write = async (
+  engines: Engines,
+  ingest: Ingest,
+  dock: Uploader,
+  upload: UploadRow,
+  append: Append,
+  signal: AbortSignal,
+): Promise<UploadRow> => {
+  const { config, db, store } = engines
+  let standing = upload
+  try {
+    await receive(store, ingest.budget, {
       upload,
-      multipart,
+      multipart: upload.multipart ?? (await beginMultipart(engines, upload)),
       writer: upload.writer,
-      tails: await tailsOf(db, id),
+      tails: await tailsOf(db, upload.id),
       body: append.body,
       length: append.length,
       checksum: append.checksum,
-      signal: pen.signal,
+      signal,
       patience: { idleSeconds: config.UPLOAD_IDLE_SECONDS, slowestBytes: config.UPLOAD_SLOWEST_BYTES },
-      commit: async (progress) => await acknowledge(engines, dock, upload, progress),
+      commit: async (progress) => {
+        standing = await acknowledge(engines, dock, upload, progress)
+      },
       stillMay: async () => await refuseReplaced(engines, dock, upload),
     })
-    return { ...upload, received }
-  } finally {
-    pen.layDown()
+    return standing
+  } catch (error) {
+    // Ended elsewhere, the store may be rid of its parts already and say so in its own words.
+    if (!(error instanceof Problem)) await refuseReplaced(engines, dock, standing)
+    throw error
   }
 }
 
@@ -169,6 +189,7 @@ const beginMultipart = async ({ db, store }: Engines, upload: UploadRow): Promis
   const made = await store.startMultipart('originals', key, 'application/octet-stream')
   const kept = await noteMultipart(db, upload.id, made)
   if (kept !== made) await store.abortMultipart('originals', key, made)
+  if (kept === undefined) throw new Problem('gone')
   return kept
 }
 
@@ -181,8 +202,15 @@ const refuseReplaced = async ({ db }: Engines, dock: Uploader, upload: UploadRow
 }
 
 /** The one transaction in which bytes become acknowledged; the last byte's also makes the recording, its entry and its job. */
-const acknowledge = async (engines: Engines, dock: Uploader, claimed: UploadRow, progress: Progress): Promise<void> => {
+const acknowledge = async (
+  engines: Engines,
+  dock: Uploader,
+  claimed: UploadRow,
+  progress: Progress,
+): Promise<UploadRow> => {
   const { clock, config, db, metrics, store, log } = engines
+  const { received } = progress
+  const expiresAt = hours(clock.now(), config.UPLOAD_EXPIRES_HOURS)
   const before = await inTransaction(db, async (tx) => {
     const upload = await uploadForUpdate(tx, claimed.id)
     if (upload === undefined || upload.state !== 'open') throw new Problem('gone')
@@ -191,16 +219,16 @@ const acknowledge = async (engines: Engines, dock: Uploader, claimed: UploadRow,
     await dropTails(tx, upload.id, progress.carried)
     await addParts(tx, upload.id, progress.parts)
     if (progress.tail !== undefined) await addTail(tx, upload.id, progress.tail)
-    await moveOffset(tx, upload.id, progress.received, 'open', hours(clock.now(), config.UPLOAD_EXPIRES_HOURS))
-    if (progress.received === upload.size)
-      await arrived(tx, engines, { ...upload, received: progress.received }, asActor(dock))
+    await moveOffset(tx, upload.id, received, 'open', expiresAt)
+    if (received === upload.size) await arrived(tx, engines, { ...upload, received }, asActor(dock))
     return upload.received
   })
-  metrics.ingestBytes.inc(progress.received - before)
+  metrics.ingestBytes.inc(received - before)
   // Pieces that became part of something larger. What a crash leaves here goes when the upload is cleared.
   await Promise.all(progress.carried.map((tail) => store.delete('staging', tail.key))).catch((error: unknown) =>
     log.info({ upload: claimed.id, err: error }, 'pieces in staging were left for later'),
   )
+  return { ...claimed, received, expiresAt, state: received === claimed.size ? 'stored' : 'open' }
 }
 
 /** tus termination: the dock gives up an upload that is not whole yet. */

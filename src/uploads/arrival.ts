@@ -6,6 +6,14 @@ import type { Actor } from '../ledger/entry.ts'
 import { record } from '../ledger/record.ts'
 import { announcedOffset, insertRecording, setState } from './queries.ts'
 
+const calendar = { from: Date.parse('0001-01-01T00:00:00Z'), to: Date.parse('9999-12-31T23:59:59Z') }
+
+/** The recorded time by our clock. Where that lies outside the calendar the comparison of clocks says nothing. */
+const corrected = (recordedAt: Date, clockOffset: number | null): Date => {
+  const at = recordedAt.getTime() - (clockOffset ?? 0) * 1000
+  return at >= calendar.from && at <= calendar.to ? new Date(at) : recordedAt
+}
+
 /**
  * Every byte that will come is stored: in the caller's transaction the upload becomes `stored`, the recording is born as
  * `received`, and taking it into custody is owed. `kept` is what a supervisor kept of an upload cut off for good.
@@ -31,7 +39,7 @@ export const arrived = async (
     sha256: null,
     recordedAt: upload.recordedAt,
     clockOffset,
-    correctedAt: new Date(upload.recordedAt.getTime() - (clockOffset ?? 0) * 1000),
+    correctedAt: corrected(upload.recordedAt, clockOffset),
     receivedAt: clock.now(),
     status: 'received',
     quarantinedBecause: null,

@@ -19,7 +19,7 @@ export const completeObject = async (engines: Engines, id: UploadId): Promise<Co
   const { db, store } = engines
   const upload = await uploadById(db, id)
   if (upload === undefined) throw new Error('there is no such upload')
-  if (upload.state === 'stored') await inTransaction(db, async (tx) => await setState(tx, id, 'completing'))
+  await beginCompleting(db, id)
   const key = originalKey(upload.recording)
   const there = await store.facts('originals', key)
   if (there === null) await makeObject(engines, upload)

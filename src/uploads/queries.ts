@@ -37,15 +37,16 @@ export const claimWriter = async (db: Db, id: UploadId): Promise<UploadRow | und
     .returningAll()
     .executeTakeFirst()
 
-/** Notes the store's multipart upload unless another writer did. Answers the one that counts. */
-export const noteMultipart = async (db: Db, id: UploadId, multipart: string): Promise<string> => {
+/** Notes the store's multipart upload unless another writer did. Answers the one that counts; none when the upload ended. */
+export const noteMultipart = async (db: Db, id: UploadId, multipart: string): Promise<string | undefined> => {
   const row = await db
     .updateTable('uploads')
     .set((eb) => ({ multipart: eb.fn.coalesce('multipart', eb.val(multipart)) }))
     .where('id', '=', id)
+    .where('state', '=', 'open')
     .returning('multipart')
-    .executeTakeFirstOrThrow()
-  return row.multipart ?? multipart
+    .executeTakeFirst()
+  return row?.multipart ?? undefined
 }
 
 export const writerNow = async (db: Db, id: UploadId) =>
@@ -117,6 +118,16 @@ export const moveOffset = async (
 
 export const setState = async (tx: Tx, id: UploadId, state: UploadState): Promise<void> => {
   await tx.updateTable('uploads').set({ state }).where('id', '=', id).execute()
+}
+
+/** Only from `stored`: a worker that fell behind must not undo what another concluded. */
+export const beginCompleting = async (db: Db, id: UploadId): Promise<void> => {
+  await db
+    .updateTable('uploads')
+    .set({ state: 'completing' })
+    .where('id', '=', id)
+    .where('state', '=', 'stored')
+    .execute()
 }
 
 export const markKept = async (tx: Tx, id: UploadId): Promise<void> => {
