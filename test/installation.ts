@@ -32,6 +32,7 @@ export type TestInstallation = AsyncDisposable & {
   engines: TestEngines
   startApi(env?: Env): Promise<TestProcess>
   startWorker(env?: Env): Promise<TestProcess>
+  killWorkers(): Promise<void>
   /** A dock that an administrator enrolled; the api must be up. */
   enrol(): Promise<DockDriver>
   /**
@@ -49,12 +50,17 @@ export const testInstallation = async (prepared: Prepared, env: Env = {}): Promi
   const url = `http://127.0.0.1:${port}`
   const addresses = { OIDC_ISSUER: issuer.url, HTTP_PORT: port, PUBLIC_URL: url }
   const engines = await testEngines({ prepared, env: { ...shortTimes, ...addresses, ...env } })
-  const running: TestProcess[] = []
+  const running = { api: new Set<TestProcess>(), worker: new Set<TestProcess>() }
 
   const start = async (name: 'api' | 'worker', over: Env): Promise<TestProcess> => {
     const process = await startProcess(name, { ...engines.environment, ...over })
-    running.push(process)
+    running[name].add(process)
     return process
+  }
+
+  const kill = async (processes: Set<TestProcess>): Promise<void> => {
+    await Promise.all([...processes].map(async (process) => await process.kill()))
+    processes.clear()
   }
 
   const fetched = async (recording: string): Promise<Buffer> => {
@@ -101,9 +107,10 @@ export const testInstallation = async (prepared: Prepared, env: Env = {}): Promi
     proveCustody,
     startApi: async (over = {}) => await start('api', over),
     startWorker: async (over = {}) => await start('worker', over),
+    killWorkers: async () => await kill(running.worker),
     enrol: async () => await enrolDriver(url, issuer),
     [Symbol.asyncDispose]: async () => {
-      await Promise.all(running.map(async (process) => await process.kill()))
+      await Promise.all([kill(running.api), kill(running.worker)])
       await engines[Symbol.asyncDispose]()
       await issuer[Symbol.asyncDispose]()
     },

@@ -10,6 +10,7 @@ import { type Docked, dockFolder, makeShift } from './demo/shift.ts'
 import { tellStory } from './demo/story.ts'
 import { makeTeller, type Teller } from './demo/teller.ts'
 import { Failure } from './failure.ts'
+import { onNpmEnd } from './up/npm.ts'
 import { type Installation, startInstallation } from './up/start.ts'
 
 const footage = async (
@@ -42,6 +43,7 @@ const interrupted = (): AbortSignal => {
       controller.abort(new Failure('The demo was stopped.'))
     })
   }
+  onNpmEnd(() => controller.abort(new Failure('The demo was stopped.')))
   return controller.signal
 }
 

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { freePort } from '../engines/embedded/ports.ts'
 import { Failure } from './failure.ts'
+import { onNpmEnd } from './up/npm.ts'
 import { type Installation, startInstallation } from './up/start.ts'
 import { defaultDataDir } from './up/whereabouts.ts'
 
@@ -21,20 +22,26 @@ const say = (line: string): void => {
   process.stderr.write(`${line}\n`)
 }
 
-/** Resolves at the first signal that asks to stop; a second one does not wait. */
+/** Resolves at the first signal that asks to stop, or when npm was; a second Ctrl-C does not wait. */
 const whenAsked = (): { asked: Promise<void>; signal: AbortSignal } => {
   const controller = new AbortController()
+  const { signal } = controller
   const asked = new Promise<void>((resolve) => {
+    const stop = () => {
+      if (signal.aborted) return
+      say('Stopping: the api and the worker first, then the engines')
+      controller.abort(new Failure('It was stopped before it was up.'))
+      resolve()
+    }
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.on(name, () => {
-        if (controller.signal.aborted && name === 'SIGINT') process.exit(130)
-        if (!controller.signal.aborted) say('Stopping: the api and the worker first, then the engines')
-        controller.abort(new Failure('It was stopped before it was up.'))
-        resolve()
+        if (signal.aborted && name === 'SIGINT') process.exit(130)
+        stop()
       })
     }
+    onNpmEnd(stop)
   })
-  return { asked, signal: controller.signal }
+  return { asked, signal }
 }
 
 const inWords = ({ url, dataDir, issuer }: Installation): string => {

@@ -4,6 +4,7 @@ import {
   DeleteObjectCommand,
   GetBucketVersioningCommand,
   HeadBucketCommand,
+  HeadObjectCommand,
   PutBucketVersioningCommand,
   PutObjectCommand,
   PutObjectRetentionCommand,
@@ -71,21 +72,25 @@ const probeAt = (config: Config) => ({
 const resistsDeletion = async (client: S3Client, config: Config): Promise<boolean> => {
   const at = probeAt(config)
   const { VersionId } = await client.send(new PutObjectCommand({ ...at, Body: 'probe' }))
-  let locked = true
+  const RetainUntilDate = new Date(Date.now() + 60_000)
+  let accepted = false
   try {
-    const RetainUntilDate = new Date(Date.now() + 60_000)
     await client.send(
       new PutObjectRetentionCommand({ ...at, VersionId, Retention: { Mode: 'GOVERNANCE', RetainUntilDate } }),
     )
+    accepted = true
     await client.send(new DeleteObjectCommand({ ...at, VersionId }))
-    locked = false
-  } catch (error) {
-    locked = nameOf(error) === 'AccessDenied'
+  } catch {
+    // Stores refuse in different words, and a refusal is no proof: what counts is whether the version is still there.
   }
+  const stillThere = await client.send(new HeadObjectCommand({ ...at, VersionId })).then(
+    () => true,
+    () => false,
+  )
   await client
     .send(new DeleteObjectCommand({ ...at, VersionId, BypassGovernanceRetention: true }))
     .catch(() => undefined)
-  return locked
+  return accepted && stillThere
 }
 
 const refusesWrongDigest = async (client: S3Client, config: Config): Promise<boolean> => {

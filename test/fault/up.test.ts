@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, statSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
@@ -122,4 +123,15 @@ test('SIGTERM ends everything, and a token can no longer be had', async () => {
   const { code, err } = await runCommand(['token', '--as', 'officer', '--data', folder])
   expect(code).toBe(1)
   expect(err).toMatch(/^No installation is up in /)
+})
+
+test('a SIGTERM to npm, which does not pass it on, ends everything as well', async () => {
+  const words = ['run', 'exhibit', '--', 'up', '--data', folder, '--port', String(port), '--json']
+  const npm = spawn('npm', words, { cwd: join(import.meta.dirname, '../..'), stdio: ['ignore', 'pipe', 'ignore'] })
+  const ended = once(npm, 'exit')
+  for await (const text of npm.stdout) if (String(text).includes('"url"')) break
+  expect(await status()).toBe('ready')
+  npm.kill('SIGTERM')
+  await ended
+  await expect.poll(() => processesNaming(folder), { timeout: 15_000 }).toEqual([])
 })
