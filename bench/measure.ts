@@ -13,7 +13,7 @@ export const inTurn = async <Sample>(rounds: number, contenders: Contender<Sampl
   }
 }
 
-export type Spread = { median: number; low: number; high: number }
+export type Spread = { median: number; low: number; high: number; count: number }
 
 /** NaN where there are no values. */
 export const spreadOf = (values: number[]): Spread => {
@@ -24,6 +24,7 @@ export const spreadOf = (values: number[]): Spread => {
     median: (at(Math.floor(middle)) + at(Math.ceil(middle))) / 2,
     low: at(0),
     high: at(sorted.length - 1),
+    count: sorted.length,
   }
 }
 

@@ -1,13 +1,16 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { Spread } from './measure.ts'
 
-/** One comparison. `atLeast` or `atMost` is the target of the design, if it names one. */
+/** Of the median, or (`never` above) of every round. */
+type Target = { atLeast: number } | { atMost: number } | { never: number }
+
+/** One comparison; `target` is the design's, if it names one. */
 export type Result = {
   what: string
   against: string
+  /** Round by round. */
   ratio: Spread
-  rounds: number
-  target: { atLeast: number } | { atMost: number } | null
+  target: Target | null
   /** The two figures behind the ratio, in words. */
   ours: string
   theirs: string
@@ -19,29 +22,37 @@ export type Row = { results: Result[]; how: string[] }
 export const inWords = (spread: Spread, unit: string, digits = 0): string =>
   `${spread.median.toFixed(digits)} ${unit} (${spread.low.toFixed(digits)} to ${spread.high.toFixed(digits)})`
 
-const targetOf = ({ target }: Result): string => {
+const targetWords = (target: Target | null): string => {
   if (target === null) return 'none'
+  if ('never' in target) return `never above ${target.never}`
   return 'atLeast' in target ? `≥ ${target.atLeast}` : `≤ ${target.atMost}`
 }
 
 const verdictOf = ({ target, ratio }: Result): string => {
   if (target === null) return ''
-  const reached = 'atLeast' in target ? ratio.median >= target.atLeast : ratio.median <= target.atMost
-  return reached ? 'reached' : '**short**'
+  if ('never' in target) return ratio.high <= target.never ? 'reached' : 'short'
+  return ('atLeast' in target ? ratio.median >= target.atLeast : ratio.median <= target.atMost) ? 'reached' : 'short'
 }
 
-const lineOf = (result: Result): string => {
-  const { median, low, high } = result.ratio
-  const ratio = `**${median.toFixed(2)}** (${low.toFixed(2)} to ${high.toFixed(2)}, ${result.rounds} rounds)`
-  const cells = [result.what, result.against, ratio, targetOf(result), verdictOf(result), result.ours, result.theirs]
-  return `| ${cells.join(' | ')} |`
-}
+const ratioWords = ({ median, low, high, count }: Spread, strong = ''): string =>
+  `${strong}${median.toFixed(2)}${strong} (${low.toFixed(2)} to ${high.toFixed(2)}, ${count} rounds)`
+
+const lineOf = (result: Result): string =>
+  `| ${[
+    result.what,
+    result.against,
+    ratioWords(result.ratio, '**'),
+    targetWords(result.target),
+    verdictOf(result).replace('short', '**short**'),
+    result.ours,
+    result.theirs,
+  ].join(' | ')} |`
 
 const inMarkdown = (name: string, row: Row, machine: string): string =>
   [
     `## ${name}`,
     '',
-    ...row.how.flatMap((sentence) => [`- ${sentence}`]),
+    ...row.how.map((sentence) => `- ${sentence}`),
     '',
     '| what | against | ratio: median (lowest to highest) | target | | ours | the other |',
     '|---|---|---|---|---|---|---|',
@@ -76,10 +87,11 @@ export const writeRow = (name: string, order: readonly string[], row: Row, machi
 }
 
 /** The same for the terminal. */
-export const sayRow = (row: Row): string =>
-  row.results
-    .map(
-      (result) =>
-        `  ${result.ratio.median.toFixed(2)} (${result.ratio.low.toFixed(2)} to ${result.ratio.high.toFixed(2)}), target ${targetOf(result)} ${verdictOf(result).replaceAll('*', '')}: ${result.what}, against ${result.against}\n      ours ${result.ours}; the other ${result.theirs}`,
-    )
+export const sayRow = ({ results }: Row): string =>
+  results
+    .flatMap((result) => [
+      `  ${result.what}, against ${result.against}`,
+      `    ${ratioWords(result.ratio)}; target ${targetWords(result.target)} ${verdictOf(result)}`,
+      `    ours ${result.ours}; the other ${result.theirs}`,
+    ])
     .join('\n')

@@ -1,73 +1,82 @@
-import { randomBytes, randomFillSync } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
+import { createReadStream, openSync, readFileSync, readSync } from 'node:fs'
 import { S3Client } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
 import { Value } from 'typebox/value'
 import { type Done, Task } from './task.ts'
-import { uploadByTus } from './tus-client.ts'
+import { type Slice, uploadByTus } from './tus-client.ts'
 
 /**
- * The sending side, a process of its own, so that its processor time is nobody else's. It sends from memory: reading a
- * disk would cost every contender the same and only blur the figures.
+ * The sending side, a process of its own, so that its processor time is nobody else's. Its files are pieces of one file of
+ * random bytes, which the kernel holds in memory.
  */
 
-const content = randomFillSync(Buffer.allocUnsafeSlow(576 * 1024 * 1024))
+const path = process.env.BENCH_CONTENT ?? ''
+const file = openSync(path, 'r')
+const length = readFileSync(path).length
+const streamBuffer = 1024 * 1024
 
-/** Bytes for the file of this index; begins elsewhere for each. */
-const bytesOf = (index: number, size: number): Buffer => {
-  const start = (index * 65_537) % (content.length - size)
-  return content.subarray(start, start + size)
+/** Begins elsewhere for each, so that no two are alike. */
+const sliceOf = (index: number, size: number): Slice => ({ file, start: (index * 65_537) % (length - size + 1), size })
+
+const inMemory = ({ start, size }: Slice): Buffer => {
+  const bytes = Buffer.allocUnsafeSlow(size)
+  for (let at = 0; at < size; ) at += readSync(file, bytes, at, size - at, start + at)
+  return bytes
 }
 
-const sendOne = (task: Task): ((index: number, size: number) => Promise<string>) => {
-  if (task.kind === 'tus') {
-    const run = randomBytes(4).toString('hex')
-    return async (index, size) =>
-      await uploadByTus({
-        endpoint: task.endpoint,
-        token: task.tokens[index % task.tokens.length] ?? '',
-        camera: `BENCH-${run}-${index}`,
-        bytes: bytesOf(index, size),
-        chunk: task.chunk,
-      })
+type Sending = (index: number) => Promise<string>
+
+const byTus = (task: Extract<Task, { kind: 'tus' }>): Sending => {
+  const { endpoint, tokens, sizes, chunk } = task
+  const run = randomBytes(4).toString('hex')
+  return async (index) => {
+    const token = tokens[index % tokens.length] ?? ''
+    const slice = sliceOf(index, sizes[index] ?? 0)
+    return await uploadByTus({ endpoint, token, camera: `BENCH-${run}-${index}`, slice, chunk })
   }
+}
+
+const bySdk = (task: Extract<Task, { kind: 'sdk' }>): Sending => {
   const client = new S3Client({
     endpoint: task.endpoint,
     region: task.region,
     forcePathStyle: true,
     credentials: { accessKeyId: task.accessKey, secretAccessKey: task.secretKey },
-    // As our own: this store knows no other checksums, and the peer is spared their cost.
+    // The store knows no other checksums; without them the SDK has less to do.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
   })
-  return async (index, size) => {
-    const Key = `sdk/${randomBytes(8).toString('hex')}`
-    const params = { Bucket: task.bucket, Key, Body: bytesOf(index, size) }
+  const memory = task.from === 'memory' ? task.sizes.map((size, index) => inMemory(sliceOf(index, size))) : []
+  const streamOf = (index: number) => {
+    const { start, size } = sliceOf(index, task.sizes[index] ?? 0)
+    return createReadStream(path, { start, end: start + size - 1, highWaterMark: streamBuffer })
+  }
+  return async (index) => {
+    const Key = `${task.prefix}${randomBytes(8).toString('hex')}`
+    const params = { Bucket: task.bucket, Key, Body: memory[index] ?? streamOf(index) }
     await new Upload({ client, params, partSize: task.partSize }).done()
     return Key
   }
 }
 
 const perform = async (task: Task): Promise<Done> => {
-  const send = sendOne(task)
-  const addresses: string[] = []
+  const send = task.kind === 'tus' ? byTus(task) : bySdk(task)
+  const places: string[] = []
   let next = 0
   const line = async (): Promise<void> => {
-    for (let index = next++; index < task.sizes.length; index = next++) {
-      addresses[index] = await send(index, task.sizes[index] ?? 0)
-    }
+    for (let index = next++; index < task.sizes.length; index = next++) places[index] = await send(index)
   }
-  const cpu = process.cpuUsage()
   const began = performance.now()
   await Promise.all(Array.from({ length: task.atOnce }, line))
-  const seconds = (performance.now() - began) / 1000
-  const { user, system } = process.cpuUsage(cpu)
-  return { seconds, cpuSeconds: (user + system) / 1e6, addresses }
+  return { seconds: (performance.now() - began) / 1000, places }
 }
 
 process.on('message', (task) => {
-  if (!Value.Check(Task, task)) throw new Error('the task is none')
-  perform(task)
-    .catch((error: unknown): Done => ({ seconds: 0, cpuSeconds: 0, addresses: [], error: String(error) }))
-    .then((done) => process.send?.(done))
+  if (!Value.Check(Task, task)) throw new TypeError('this is no task')
+  perform(task).then(
+    (done) => process.send?.(done),
+    (error: unknown) => process.send?.({ seconds: 0, places: [], error: String(error) } satisfies Done),
+  )
 })
 process.on('disconnect', () => process.exit(0))

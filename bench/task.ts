@@ -1,18 +1,23 @@
-import { once } from 'node:events'
 import { Type } from 'typebox'
 import { Value } from 'typebox/value'
 import type { Started } from './stack.ts'
 
-/** What the sending process is told to do: `sizes` names one file each, `atOnce` of them at any time. */
+const Files = {
+  /** One file each; all are pieces of the file of content. */
+  sizes: Type.Array(Type.Integer()),
+  /** So many of them at any time. */
+  atOnce: Type.Integer(),
+}
+
+/** What the sending process is told to do. */
 export const Task = Type.Union([
   Type.Object({
     kind: Type.Literal('tus'),
     endpoint: Type.String(),
     /** Files go to them in turn. */
     tokens: Type.Array(Type.String()),
-    sizes: Type.Array(Type.Integer()),
-    atOnce: Type.Integer(),
     chunk: Type.Integer(),
+    ...Files,
   }),
   Type.Object({
     kind: Type.Literal('sdk'),
@@ -21,31 +26,41 @@ export const Task = Type.Union([
     accessKey: Type.String(),
     secretKey: Type.String(),
     bucket: Type.String(),
-    sizes: Type.Array(Type.Integer()),
-    atOnce: Type.Integer(),
+    prefix: Type.String(),
     partSize: Type.Integer(),
+    /** From a stream of the file, or out of memory. */
+    from: Type.Union([Type.Literal('file'), Type.Literal('memory')]),
+    ...Files,
   }),
 ])
 export type Task = Type.Static<typeof Task>
 
 export const Done = Type.Object({
   seconds: Type.Number(),
-  /** Of its own processor time. */
-  cpuSeconds: Type.Number(),
-  /** Where the files went, in the order of `sizes`. */
-  addresses: Type.Array(Type.String()),
+  /** Where the files went: addresses of uploads, or keys, in the order of `sizes`. */
+  places: Type.Array(Type.String()),
   error: Type.Optional(Type.String()),
 })
 export type Done = Type.Static<typeof Done>
 
-/** Has a started sending process do it. */
-export const perform = async (sender: Started, task: Task): Promise<Done> => {
-  const answered = once(sender.child, 'message')
-  const ended = once(sender.child, 'exit').then(() => {
-    throw new Error('the sending process ended')
+/** Gives a started process a message and waits for its answer. */
+export const ask = async ({ child }: Started, message: object): Promise<unknown> =>
+  await new Promise((resolve, reject) => {
+    const settle = (settled: () => void) => {
+      child.off('message', answered)
+      child.off('exit', ended)
+      settled()
+    }
+    const answered = (answer: unknown) => settle(() => resolve(answer))
+    const ended = () => settle(() => reject(new Error('a process of the bench ended too early')))
+    child.on('message', answered)
+    child.on('exit', ended)
+    child.send(message)
   })
-  sender.child.send(task)
-  const [done] = await Promise.race([answered, ended])
+
+/** Has the sending process do it. */
+export const perform = async (sender: Started, task: Task): Promise<Done> => {
+  const done = await ask(sender, task)
   if (!Value.Check(Done, done)) throw new Error('the sending process gave no answer')
   if (done.error !== undefined) throw new Error(done.error)
   return done

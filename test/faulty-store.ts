@@ -3,7 +3,7 @@ import { request as ask, createServer, type IncomingMessage, type ServerResponse
 import { Transform } from 'node:stream'
 
 /** What a request wants of an S3 store, as far as tests tell them apart. */
-export type Wanted = 'begin' | 'part' | 'complete' | 'put' | 'read' | 'facts' | 'other'
+export type Wanted = 'begin' | 'part' | 'parts' | 'complete' | 'put' | 'read' | 'facts' | 'other'
 
 const wantedBy = ({ method, url = '' }: IncomingMessage): Wanted => {
   const asked = new URL(url, 'http://store').searchParams
@@ -11,9 +11,9 @@ const wantedBy = ({ method, url = '' }: IncomingMessage): Wanted => {
   if (method === 'POST' && asked.has('uploadId')) return 'complete'
   if (method === 'PUT') return asked.has('partNumber') ? 'part' : 'put'
   if (method === 'HEAD') return 'facts'
-  return method === 'GET' && (asked.size === 0 || asked.has('versionId') || asked.has('x-id')) && !asked.has('uploadId')
-    ? 'read'
-    : 'other'
+  if (method !== 'GET') return 'other'
+  if (asked.has('uploadId')) return 'parts'
+  return asked.has('list-type') || asked.has('versions') || asked.has('versioning') ? 'other' : 'read'
 }
 
 /** How a request is passed on: `body` changes what the store gets, `answer` is awaited before the client gets its answer. */

@@ -6,6 +6,7 @@ import type { RecordingRow } from '../engines/tables.ts'
 import { owe } from '../jobs/outbox.ts'
 import { record } from '../ledger/record.ts'
 import { actor, type Person } from '../people/person.ts'
+import { clearPieces } from '../uploads/completion.ts'
 import { setState } from '../uploads/queries.ts'
 import { originalKey } from '../uploads/upload.ts'
 import {
@@ -92,7 +93,9 @@ export const approveDiscardOf = async (
     if (asked === undefined) throw new Problem('conflict', 'Nobody asked for its discard.')
     if (asked.askedBy === person.id) throw new Problem('same-person')
     await approveDiscard(tx, id, person.id, clock.now())
-    await markQuarantined(tx, id, 'discarded', recording.sha256)
+    // Only a digest that was read stands against the declared one. What the store damaged says nothing of the file.
+    const read = recording.quarantinedBecause === 'digest-mismatch' ? recording.sha256 : null
+    await markQuarantined(tx, id, 'discarded', read)
     await setState(tx, recording.upload, 'ended')
     const cause = await record(tx, clock, {
       operation: 'erasure',
@@ -107,7 +110,8 @@ export const approveDiscardOf = async (
 }
 
 /** Deletes every version of the object of a duplicate or a discarded recording, and asks again. Repeatable. */
-export const clearRecording = async ({ db, store }: Engines, id: RecordingId): Promise<boolean> => {
+export const clearRecording = async (engines: Engines, id: RecordingId): Promise<boolean> => {
+  const { db, store } = engines
   const recording = await recordingById(db, id)
   if (recording === undefined || (recording.duplicateOf === null && recording.quarantinedBecause !== 'discarded'))
     return false
@@ -116,5 +120,6 @@ export const clearRecording = async ({ db, store }: Engines, id: RecordingId): P
   const left = await store.versions('originals', key)
   if (left.length > 0)
     throw new Error(`the store still has ${left.length} versions of an object it was asked to delete`)
+  await clearPieces(engines, { id: recording.upload, recording: id })
   return true
 }

@@ -49,12 +49,28 @@ const disputed = (declared: KnownRecording[]): RecordingId | undefined => {
   const seen = new Set<string>()
   for (const each of declared) {
     if (each.status !== 'quarantined') continue
+    if (each.sha256 === null || each.quarantinedBecause === 'parts-mismatch') continue
     if (each.quarantinedBecause === 'discarded') return each.id
-    if (each.quarantinedBecause !== 'digest-mismatch' || each.sha256 === null) continue
     if (seen.has(each.sha256)) return each.id
     seen.add(each.sha256)
   }
   return undefined
+}
+
+const ofUpload = (upload: KnownUpload) => upload.sha256
+
+/** Each recording under the digest it was declared with and the one it has. */
+const groupRecordings = (recordings: KnownRecording[]): Map<Sha256, KnownRecording[]> => {
+  const groups = new Map<Sha256, KnownRecording[]>()
+  for (const each of recordings) {
+    for (const digest of new Set([each.declared, each.sha256])) {
+      if (digest === null) continue
+      const group = groups.get(digest)
+      if (group === undefined) groups.set(digest, [each])
+      else group.push(each)
+    }
+  }
+  return groups
 }
 
 export type Manifest = {
@@ -72,10 +88,19 @@ export const takeManifest = async (engines: Engines, dock: Uploader, manifest: M
   return await inTransaction(db, async (tx) => {
     await dockStillMay(tx, dock)
     await cameraKnown(tx, config, clock, manifest.camera)
-    const files = [...new Map(manifest.files.map((file) => [`${file.size} ${file.sha256}`, file])).values()]
+    // In one order whoever announces, so that two manifests of one camera never wait for each other.
+    const files = [...new Map(manifest.files.map((file) => [`${file.sha256} ${file.size}`, file]))]
+      .sort(([one], [other]) => (one < other ? -1 : 1))
+      .map(([, file]) => file)
     await announce(tx, manifest.camera, dock.id, clockOffset, clock.now(), files)
     const known = await knownFiles(tx, manifest.camera, files)
-    const states = manifest.files.map((file) => fileState(file, dock.id, known))
+    const byDigest = { uploads: Map.groupBy(known.uploads, ofUpload), recordings: groupRecordings(known.recordings) }
+    const states = manifest.files.map((file) =>
+      fileState(file, dock.id, {
+        uploads: byDigest.uploads.get(file.sha256) ?? [],
+        recordings: byDigest.recordings.get(file.sha256) ?? [],
+      }),
+    )
     const counts = Object.fromEntries(
       Map.groupBy(states, (each) => each.state)
         .entries()

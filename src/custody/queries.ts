@@ -33,13 +33,11 @@ export const inCustody = async (
     .where('id', '!=', not)
     .executeTakeFirst()
 
-/** Quarantined recordings that read back as exactly this file, under another declaration. */
+/** Quarantined recordings of the same camera and size that read back with this digest, which was not the declared one. */
 export const disputedTwins = async (
   tx: Tx,
-  camera: CameraSerial,
-  size: number,
+  { id, camera, size }: RecordingRow,
   sha256: Sha256,
-  not: RecordingId,
 ): Promise<RecordingRow[]> =>
   await tx
     .selectFrom('recordings')
@@ -50,7 +48,7 @@ export const disputedTwins = async (
     .where('status', '=', 'quarantined')
     .where('quarantinedBecause', '=', 'digest-mismatch')
     .where('duplicateOf', 'is', null)
-    .where('id', '!=', not)
+    .where('id', '!=', id)
     .forUpdate()
     .execute()
 
@@ -171,37 +169,32 @@ export type KnownRecording = Pick<
   'id' | 'size' | 'sha256' | 'status' | 'quarantinedBecause' | 'duplicateOf'
 > & { declared: Sha256 | null }
 
-/** All that is known of the files a camera announces, by the digest it declares. */
+/**
+ * All that is known of the files a camera announces, by the digest it declares and by the one that was read. Each way has
+ * its own index: a camera of many years has many thousands of files.
+ */
 export const knownFiles = async (
   db: Db | Tx,
   camera: CameraSerial,
   files: FileKey[],
 ): Promise<{ uploads: KnownUpload[]; recordings: KnownRecording[] }> => {
-  const digests = [...new Set(files.map((file) => file.sha256))]
-  if (digests.length === 0) return { uploads: [], recordings: [] }
-  const uploads = await db
-    .selectFrom('uploads')
-    .select(['id', 'dock', 'state', 'size', 'sha256', 'kept', 'recording'])
-    .where('camera', '=', camera)
-    .where('sha256', 'in', digests)
-    .orderBy('id', 'desc')
-    .execute()
-  const recordings = await db
-    .selectFrom('recordings')
-    .innerJoin('uploads', 'uploads.id', 'recordings.upload')
-    .select([
-      'recordings.id',
-      'recordings.size',
-      'recordings.sha256',
-      'recordings.status',
-      'recordings.quarantinedBecause',
-      'recordings.duplicateOf',
-      'uploads.sha256 as declared',
-    ])
-    .where('recordings.camera', '=', camera)
-    .where((eb) => eb.or([eb('recordings.sha256', 'in', digests), eb('uploads.sha256', 'in', digests)]))
-    .execute()
-  return { uploads, recordings }
+  if (files.length === 0) return { uploads: [], recordings: [] }
+  const asked = sql`unnest(${files.map((file) => file.size)}::bigint[], ${files.map((file) => file.sha256)}::text[])
+    as asked (size, sha256)`
+  const uploads = await sql<KnownUpload>`
+    select u.id, u.dock, u.state, u.size, u.sha256, u.kept, u.recording
+    from ${asked} join uploads u on u.camera = ${camera} and u.size = asked.size and u.sha256 = asked.sha256
+    order by u.id desc`.execute(db)
+  const shown = sql`r.id, r.size, r.sha256, r.status, r.quarantined_because, r.duplicate_of, u.sha256 as declared`
+  const recordings = await sql<KnownRecording>`
+    select ${shown}
+    from ${asked} join recordings r on r.camera = ${camera} and r.size = asked.size and r.sha256 = asked.sha256
+      join uploads u on u.id = r.upload
+    union
+    select ${shown}
+    from ${asked} join uploads u on u.camera = ${camera} and u.size = asked.size and u.sha256 = asked.sha256
+      join recordings r on r.upload = u.id`.execute(db)
+  return { uploads: uploads.rows, recordings: recordings.rows }
 }
 
 type Announced = {
@@ -236,6 +229,8 @@ export const announce = async (
     .execute()
 }
 
+const settled = ['verified', 'active', 'due', 'grace', 'erased'] as const
+
 /** Announced files of a camera that are not in custody, oldest announcement first. */
 export const shortfallPage = async (
   db: Db,
@@ -251,13 +246,27 @@ export const shortfallPage = async (
       not(
         exists(
           selectFrom('recordings as r')
-            .innerJoin('uploads as u', 'u.id', 'r.upload')
             .select('r.id')
             .whereRef('r.camera', '=', 'a.camera')
             .whereRef('r.size', '=', 'a.size')
-            .where((eb) => eb.or([eb('r.sha256', '=', eb.ref('a.sha256')), eb('u.sha256', '=', eb.ref('a.sha256'))]))
+            .whereRef('r.sha256', '=', 'a.sha256')
             .where('r.duplicateOf', 'is', null)
-            .where('r.status', 'in', ['verified', 'active', 'due', 'grace', 'erased']),
+            .where('r.status', 'in', settled),
+        ),
+      ),
+    )
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom('uploads as u')
+            .innerJoin('recordings as r', 'r.upload', 'u.id')
+            .select('r.id')
+            .whereRef('u.camera', '=', 'a.camera')
+            .whereRef('u.size', '=', 'a.size')
+            .whereRef('u.sha256', '=', 'a.sha256')
+            .whereRef('r.size', '=', 'a.size')
+            .where('r.duplicateOf', 'is', null)
+            .where('r.status', 'in', settled),
         ),
       ),
     )

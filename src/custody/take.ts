@@ -7,7 +7,7 @@ import { owe } from '../jobs/outbox.ts'
 import type { Actor } from '../ledger/entry.ts'
 import { record, recordSealed } from '../ledger/record.ts'
 import { endUpload } from '../uploads/actions.ts'
-import { type Completed, clearStaging, completeObject } from '../uploads/completion.ts'
+import { type Completed, clearPieces, completeObject } from '../uploads/completion.ts'
 import { openUploadsOfFile, partsOf, setState, uploadById } from '../uploads/queries.ts'
 import { examineRecording } from './examine.ts'
 import {
@@ -36,10 +36,13 @@ type Job = Pick<Run, 'jobId' | 'cause' | 'signal' | 'progress' | 'fence'>
  */
 export const takeIntoCustody = async (engines: Engines, id: RecordingId, run: Job): Promise<Outcome> => {
   const recording = await recordingById(engines.db, id)
-  if (recording === undefined || recording.duplicateOf !== null)
-    return { outcome: 'skipped', because: 'there is no such recording' }
+  if (recording === undefined) return { outcome: 'skipped', because: 'there is no such recording' }
   const upload = await uploadById(engines.db, recording.upload)
   if (upload === undefined) throw new Error('a recording without its upload')
+  // An attempt before this one may have been cut off between its verdict and this.
+  if (recording.status !== 'received' || recording.duplicateOf !== null) await clearLeftovers(engines, recording)
+  if (recording.duplicateOf !== null)
+    return { outcome: 'skipped', because: 'the recording was a second one of its file' }
   if (recording.status !== 'received' && recording.status !== 'verified')
     return { outcome: 'skipped', because: `the recording is ${recording.status}` }
   await using folder = await engines.scratch(id)
@@ -48,7 +51,7 @@ export const takeIntoCustody = async (engines: Engines, id: RecordingId, run: Jo
   let copied = false
   if (recording.status === 'received') {
     const { outcome, wroteCopy } = await verify(engines, recording, upload, run, copyTo)
-    await clearStaging(engines, upload.id)
+    await clearLeftovers(engines, await recordingById(engines.db, id))
     if (outcome !== 'verified') return { outcome: 'done', said: outcome }
     copied = wroteCopy
   }
@@ -58,6 +61,12 @@ export const takeIntoCustody = async (engines: Engines, id: RecordingId, run: Jo
     )
   await examineRecording(engines, id, copyTo, copied, run)
   return { outcome: 'done', said: 'verified and examined' }
+}
+
+/** What the pieces were for is made: they go. Where the store could not make the object, they are all there is, and stay. */
+const clearLeftovers = async (engines: Engines, recording: RecordingRow | undefined): Promise<void> => {
+  if (recording?.objectVersion == null) return
+  await clearPieces(engines, { id: recording.upload, recording: recording.id })
 }
 
 type Verified = { outcome: 'verified' | 'duplicate' | 'quarantined'; wroteCopy: boolean }
@@ -147,6 +156,8 @@ const quarantine = async (
 ): Promise<void> => {
   await inTransaction(engines.db, async (tx) => {
     await run.fence(tx)
+    const now = await recordingForUpdate(tx, recording.id)
+    if (now?.status !== 'received') throw new Error('the recording changed while it was read back')
     await markQuarantined(tx, recording.id, because, read)
     await setState(tx, upload.id, 'quarantined')
     const detail = {
@@ -188,13 +199,27 @@ const receive = async (
     await markVerified(tx, recording.id, sha256)
     await setState(tx, upload.id, 'verified')
     await giveReceipt(tx, engines, upload, recording.id, run, sha256, 'recording.verified')
-    for (const twin of await disputedTwins(tx, recording.camera, recording.size, sha256, recording.id)) {
-      const twinUpload = await uploadById(tx, twin.upload)
-      if (twinUpload !== undefined) await settleDuplicate(tx, engines, twin, twinUpload, run, recording.id, sha256)
-    }
+    await settleTwins(tx, engines, recording, upload, run, sha256)
     await endOtherUploads(tx, engines, recording, upload, run, sha256)
     return 'verified'
   })
+
+/** A supervisor who accepted what was read for a declaration accepted every upload that was declared and read alike. */
+const settleTwins = async (
+  tx: Tx,
+  engines: Engines,
+  recording: RecordingRow,
+  upload: UploadRow,
+  run: Job,
+  sha256: Sha256,
+): Promise<void> => {
+  if (!recording.flags.includes('digest_disputed')) return
+  for (const twin of await disputedTwins(tx, recording, sha256)) {
+    const twinUpload = await uploadById(tx, twin.upload)
+    if (twinUpload === undefined || twinUpload.sha256 !== upload.sha256) continue
+    await settleDuplicate(tx, engines, twin, twinUpload, run, recording.id, sha256)
+  }
+}
 
 const settleDuplicate = async (
   tx: Tx,

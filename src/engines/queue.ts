@@ -18,6 +18,8 @@ export type Offer = { id: JobId; attempt: number }
 export type JobQueue = {
   /** Hands the offers to whichever worker is free. Throws within seconds when Redis is away. */
   offer(offers: readonly Offer[]): Promise<void>
+  /** Calls back whenever Redis was away and is there again; it may have come back without what it held. */
+  onReturn(heard: () => void): void
   close(): Promise<void>
 }
 
@@ -52,6 +54,13 @@ export const makeQueue = (config: Config, log: Log): JobQueue => {
         })),
       )
     },
+    onReturn: (heard) => {
+      let known = redis.status === 'ready'
+      redis.on('ready', () => {
+        if (known) heard()
+        known = true
+      })
+    },
     close: async () => {
       await queue?.close().catch(() => undefined)
       redis.disconnect()
@@ -73,17 +82,20 @@ type Work = { concurrency: number; process(jobId: JobId, stop: AbortSignal): Pro
 export const makeQueueWorker = (config: Config, log: Log, { concurrency, process }: Work): QueueWorker => {
   const redis = patientRedis(config.REDIS_URL, log)
   const stop = new AbortController()
-  const atWork = 0
+  let atWork = 0
   const worker = new Worker<Carried>(
     queueName,
     async ({ data: { jobId } }) => {
       if (!Value.Check(IdOf.job, jobId)) return
-      await process(jobId, stop.signal).catch((error: unknown) => {
-        log.warn(
-          { job: jobId, err: error instanceof Error ? error.message : 'unknown' },
-          'a job was left where it stands',
-        )
-      })
+      atWork += 1
+      try {
+        await process(jobId, stop.signal)
+      } catch (error) {
+        const err = error instanceof Error ? error.message : 'unknown'
+        log.warn({ job: jobId, err }, 'a job was left where it stands')
+      } finally {
+        atWork -= 1
+      }
     },
     {
       connection: redis,

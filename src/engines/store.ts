@@ -8,6 +8,7 @@ import {
   GetObjectCommand,
   HeadBucketCommand,
   HeadObjectCommand,
+  ListMultipartUploadsCommand,
   ListObjectsV2Command,
   ListObjectVersionsCommand,
   ListPartsCommand,
@@ -45,7 +46,8 @@ const statusOf = (error: Error): number => {
 const unavailable = (error: unknown): boolean => {
   if (!(error instanceof Error) || error.name === 'AbortError') return false
   const status = statusOf(error)
-  if (status >= 500 || status === 429 || passing.has(error.name)) return true
+  // 501: it does not know what it was asked, and never will.
+  if ((status >= 500 && status !== 501) || status === 429 || passing.has(error.name)) return true
   return (
     error.name === 'TimeoutError' ||
     ('code' in error &&
@@ -63,6 +65,8 @@ export const brokenRead = (error: unknown): unknown => (unavailable(error) ? sto
 
 export type Store = ReturnType<typeof makeStore>
 
+const nothing = () => undefined
+
 /** An S3 client as the application configures it: no trailing checksums (not every store knows them), time-outs on all. */
 export const makeS3Client = (config: Config, maxAttempts = 4): S3Client =>
   new S3Client({
@@ -73,6 +77,8 @@ export const makeS3Client = (config: Config, maxAttempts = 4): S3Client =>
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     maxAttempts,
+    // What it would say by itself goes to the terminal.
+    logger: { debug: nothing, info: nothing, warn: nothing, error: nothing },
     requestHandler: {
       connectionTimeout: 5000,
       socketTimeout: config.S3_TIMEOUT_SECONDS * 1000,
@@ -128,7 +134,7 @@ export const makeStore = (config: Config) => {
     body: Buffer,
     sha256: Buffer,
     send: () => Promise<T>,
-    signal: AbortSignal | undefined,
+    signal?: AbortSignal,
   ): Promise<T> => {
     digests.set(body, sha256)
     for (let attempt = 1; ; attempt++) {
@@ -183,6 +189,30 @@ export const makeStore = (config: Config) => {
         signal,
       ),
 
+    /**
+     * Stores one part whose bytes still come in, `part.size` of them; `sha256` is what their digest will be. Not tried again,
+     * since they come only once.
+     */
+    streamPart: async (
+      bucket: Bucket,
+      key: string,
+      multipart: string,
+      part: { number: number; body: Readable; size: number; sha256: Buffer },
+      signal: AbortSignal,
+    ): Promise<string> => {
+      digests.set(part.body, part.sha256)
+      const command = new UploadPartCommand({
+        ...at(bucket, key),
+        UploadId: multipart,
+        PartNumber: part.number,
+        Body: part.body,
+        ContentLength: part.size,
+      })
+      const { ETag } = await client.send(command, options(signal))
+      if (ETag === undefined) throw new Error('the store kept a part without an ETag')
+      return ETag
+    },
+
     /** Whether the store still knows this multipart upload: false once it is complete or was aborted. */
     knowsMultipart: async (bucket: Bucket, key: string, multipart: string): Promise<boolean> => {
       try {
@@ -194,7 +224,10 @@ export const makeStore = (config: Config) => {
       }
     },
 
-    /** Completes an object. Nothing happens when the store no longer knows this multipart upload: it may be complete. */
+    /**
+     * Completes an object. Nothing happens when the store no longer knows this multipart upload, which may be complete, or
+     * no longer has a part as it acknowledged it.
+     */
     completeMultipart: async (bucket: Bucket, key: string, multipart: string, parts: StoredPart[]): Promise<void> => {
       try {
         await guarded(() =>
@@ -207,8 +240,17 @@ export const makeStore = (config: Config) => {
           ),
         )
       } catch (error) {
-        if (!named(error, 'NoSuchUpload')) throw error
+        if (!named(error, 'NoSuchUpload', 'InvalidPart')) throw error
       }
+    },
+
+    /** Multipart uploads under way for exactly this key. */
+    multiparts: async (bucket: Bucket, key: string): Promise<string[]> => {
+      const { Key, ...rest } = at(bucket, key)
+      const found = await guarded(() => client.send(new ListMultipartUploadsCommand({ ...rest, Prefix: Key })))
+      return (found.Uploads ?? []).flatMap((each) =>
+        each.Key === Key && each.UploadId !== undefined ? [each.UploadId] : [],
+      )
     },
 
     abortMultipart: async (bucket: Bucket, key: string, multipart: string): Promise<void> => {

@@ -139,6 +139,16 @@ export const withdrawOffers = async (db: Db, offers: readonly Offer[]): Promise<
     .execute()
 }
 
+/** The queue may have lost every offer that nobody took yet. One that it still holds is not delivered twice. */
+export const forgetOffers = async (db: Db): Promise<void> => {
+  await db
+    .updateTable('jobs')
+    .set({ offeredAt: null })
+    .where('state', 'in', ['owed', 'working'])
+    .where('offeredAt', 'is not', null)
+    .execute()
+}
+
 /** Newest first, from the one after `before` on. */
 export const newestJobs = async (
   db: Db,

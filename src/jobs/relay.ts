@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Engines } from '../engines/engines.ts'
 import { listen } from '../engines/postgres.ts'
 import type { JobQueue, Offer } from '../engines/queue.ts'
-import { claimOffers, withdrawOffers } from './queries.ts'
+import { claimOffers, forgetOffers, withdrawOffers } from './queries.ts'
 
 export type RelayTimes = {
   /** How often to look without having been told. */
@@ -26,11 +26,18 @@ export const startRelay = async (
 ): Promise<void> => {
   let wake = new AbortController()
   let away = false
+  let forgotten = false
+  queue.onReturn(() => {
+    forgotten = true
+    wake.abort()
+  })
   listen(engines.config.DATABASE_URL, 'jobs', engines.log, signal, () => wake.abort())
   while (!signal.aborted) {
     // Made before looking, so that what is told meanwhile is not missed.
     wake = new AbortController()
     try {
+      if (forgotten) await forgetOffers(engines.db)
+      forgotten = false
       if ((await offerDue(engines, queue, times)) === batch) continue
       if (away) engines.log.info('owed work is handed on again')
       away = false

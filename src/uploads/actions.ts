@@ -3,7 +3,7 @@ import { type DockId, newId, type RecordingId, type UploadId } from '../base/ids
 import { Problem } from '../base/problem.ts'
 import { cameraKnown, dockStillMay } from '../docks/queries.ts'
 import type { Engines } from '../engines/engines.ts'
-import { inTransaction, type Tx } from '../engines/postgres.ts'
+import { databaseLost, inTransaction, type Tx } from '../engines/postgres.ts'
 import type { UploadRow } from '../engines/tables.ts'
 import { owe } from '../jobs/outbox.ts'
 import type { Actor } from '../ledger/entry.ts'
@@ -173,8 +173,9 @@ const write = async (
     })
     return standing
   } catch (error) {
-    // Ended elsewhere, the store may be rid of its parts already and say so in its own words.
-    if (!(error instanceof Problem)) await refuseReplaced(engines, dock, standing)
+    // Ended elsewhere, the store may be rid of its parts already and say so in its own words. After a commit that nobody
+    // heard of the upload may be whole: that is for the dock to ask.
+    if (!(error instanceof Problem) && !databaseLost(error)) await refuseReplaced(engines, dock, standing)
     throw error
   }
 }

@@ -3,7 +3,7 @@ import type { UploadId } from '../base/ids.ts'
 import type { Engines } from '../engines/engines.ts'
 import { inTransaction } from '../engines/postgres.ts'
 import type { UploadRow } from '../engines/tables.ts'
-import { addParts, dropPieces, dropTails, partsOf, setState, tailsOf, uploadById } from './queries.ts'
+import { addParts, beginCompleting, dropPieces, dropTails, partsOf, tailsOf, uploadById } from './queries.ts'
 import type { Part } from './receive.ts'
 import { readTails } from './tails.ts'
 import { originalKey, partAt, stagingPrefix } from './upload.ts'
@@ -68,15 +68,26 @@ export const clearUpload = async (engines: Engines, id: UploadId): Promise<void>
   const { db, store } = engines
   const upload = await uploadById(db, id)
   if (upload === undefined) return
-  if (upload.state === 'ended' && upload.multipart !== null) {
+  if (upload.state !== 'ended') return await clearStaging(engines, id)
+  // A store may list late what it was asked to begin, so the one that is known is ended whether it is listed or not.
+  if (upload.multipart !== null)
     await store.abortMultipart('originals', originalKey(upload.recording), upload.multipart)
-  }
-  await clearStaging(engines, id)
-  if (upload.state === 'ended') await inTransaction(db, async (tx) => await dropPieces(tx, id))
+  await clearPieces(engines, upload)
+  await inTransaction(db, async (tx) => await dropPieces(tx, id))
 }
 
-/** Deletes the pieces an upload left in staging. */
-export const clearStaging = async ({ store }: Engines, id: UploadId): Promise<void> => {
+/** Deletes whatever an upload left in the store beside its object: pieces in staging, and multipart uploads that a crash left unknown. */
+export const clearPieces = async (
+  engines: Engines,
+  { id, recording }: Pick<UploadRow, 'id' | 'recording'>,
+): Promise<void> => {
+  const { store } = engines
+  const key = originalKey(recording)
+  for (const each of await store.multiparts('originals', key)) await store.abortMultipart('originals', key, each)
+  await clearStaging(engines, id)
+}
+
+const clearStaging = async ({ store }: Engines, id: UploadId): Promise<void> => {
   for (;;) {
     const keys = await store.list('staging', stagingPrefix(id))
     if (keys.length === 0) return

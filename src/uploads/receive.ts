@@ -5,6 +5,7 @@ import type { Store } from '../engines/store.ts'
 import type { UploadRow } from '../engines/tables.ts'
 import { bodyReader, type Patience } from './body.ts'
 import type { Budget, Loan } from './budget.ts'
+import { type Straight, sendStraight } from './straight.ts'
 import { readTails, type Tail } from './tails.ts'
 import { type Checksum, digestMatches, hashFor } from './tus.ts'
 import { originalKey, partAt, tailKey } from './upload.ts'
@@ -43,11 +44,14 @@ type Segment = {
   number: number
   hash: Hash | 'whole'
   carried: Tail[]
+  /** Where this part goes on while it comes in. */
+  straight: Straight | undefined
 }
 
 /**
  * Passes a body on into the store, segment by segment: whole parts into the multipart upload, what is left over into
- * staging. While one part is being stored the next streams in. With a checksum nothing is acknowledged until the
+ * staging. While one part is being stored the next streams in; a request that is exactly one part, and whose sha256 is
+ * known, streams straight on. With a checksum nothing is acknowledged until the
  * digest matched; without one each part is, and what came before a cut is kept.
  */
 export const receive = async (store: Store, budget: Budget, request: Request): Promise<number> => {
@@ -62,6 +66,17 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
   let segment: Segment | undefined
   let storing: Promise<void> = Promise.resolve()
   const held: Progress = { received: position, parts: [], carried: [] }
+
+  /** Of a request that is exactly one part the digest is known beforehand, so the part need not wait for its own bytes. */
+  const goStraight = ({ number, start, end }: ReturnType<typeof partAt>, loan: Loan): Straight | undefined => {
+    if (checksum?.algorithm !== 'sha256' || request.length !== end - start || upload.received !== start)
+      return undefined
+    const size = end - start
+    return sendStraight(loan.bytes.subarray(0, size), async (body) => {
+      const part = { number, body, size, sha256: checksum.digest }
+      return await store.streamPart('originals', originalKey(upload.recording), request.multipart, part, halt)
+    })
+  }
 
   const begin = async (): Promise<Segment> => {
     const part = partAt(position, upload.partSize, upload.size)
@@ -78,6 +93,7 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
       number: part.number,
       hash: 'whole',
       carried,
+      straight: goStraight(part, loan),
     }
     try {
       if (carried.length > 0) await readTails(store, carried, loan.bytes, halt)
@@ -113,14 +129,11 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
     const body = done.loan.bytes.subarray(0, done.filled)
     let settled = false
     try {
-      const etag = await store.putPart(
-        'originals',
-        originalKey(upload.recording),
-        request.multipart,
-        { number: done.number, body, sha256 },
-        halt,
-      )
-      settled = true
+      const went = await done.straight?.finish()
+      const part = { number: done.number, body, sha256 }
+      const etag =
+        went ?? (await store.putPart('originals', originalKey(upload.recording), request.multipart, part, halt))
+      settled = went !== null
       await acknowledge({
         received: done.end,
         parts: [{ number: done.number, size: done.filled, sha256, etag }],
@@ -149,9 +162,15 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
     }
   }
 
+  const confirm = (): void => {
+    if (checksum === undefined || whole === undefined) return
+    if (!digestMatches(checksum, whole.copy().digest())) throw new Problem('checksum-mismatch')
+  }
+
   /** The part before must be stored first, so that offsets move in order and a request holds two loans at most. */
   const passOn = async (done: Segment): Promise<void> => {
     const sha256 = digestOf(done)
+    if (position === last) confirm()
     await storing
     await request.stillMay()
     segment = undefined
@@ -170,6 +189,7 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
       whole?.update(piece)
       if (into.hash !== 'whole') into.hash.update(piece)
       into.filled += wanted
+      into.straight?.came(into.filled)
       position += wanted
       at += wanted
       if (position === into.end) await passOn(into)
@@ -196,9 +216,7 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
 
   try {
     for (let chunk = await next(); chunk !== null; chunk = await next()) await fill(chunk)
-    if (checksum !== undefined && whole !== undefined) {
-      if (!digestMatches(checksum, whole.copy().digest())) throw new Problem('checksum-mismatch')
-    }
+    confirm()
     await finish()
     if (checksum !== undefined) await request.commit(held)
     if (broken.length > 0) throw broken[0]
@@ -209,6 +227,7 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
     throw signal.aborted ? signal.reason : error
   } finally {
     reader.close()
-    segment?.loan.giveBack(true)
+    if (segment?.straight !== undefined) failed.abort(new Error('the request is over'))
+    segment?.loan.giveBack(segment.straight === undefined)
   }
 }

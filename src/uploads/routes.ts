@@ -37,10 +37,14 @@ const bodyOf = (request: FastifyRequest): { body: Readable; length: number | und
 }
 
 const refuseOtherVersions = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-  reply.header('tus-resumable', tusVersion)
   if (request.method === 'OPTIONS' || header(request, 'tus-resumable') === tusVersion) return
   reply.header('tus-version', tusVersion)
   throw new Problem('protocol-version')
+}
+
+/** Refusals too, of callers nobody knows as well. */
+const sayVersion = async (_request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+  reply.header('tus-resumable', tusVersion)
 }
 
 /** As much of a refused body as is read to its end, so that the client hears the refusal and keeps its connection. */
@@ -59,6 +63,7 @@ export const uploadRoutes =
     app.addContentTypeParser(chunkType, (_request, _body, done) => done(null))
     app.addHook('preValidation', refuseOtherVersions)
     app.addHook('onError', closeAfterLongBody)
+    app.addHook('onSend', sayVersion)
 
     app.options(
       '/uploads',
@@ -111,10 +116,13 @@ export const uploadRoutes =
         const file = readMetadata(header(request, 'upload-metadata'), engines.config.UPLOAD_METADATA_BYTES)
         const withBytes = header(request, 'content-type') === chunkType
         const checksum = readChecksum(header(request, 'upload-checksum'))
+        const first = bodyOf(request)
+        if (withBytes && first.length !== undefined && first.length > size)
+          throw new Problem('too-large', `The declared length is ${size} bytes; this request goes beyond it.`)
         let upload = await createUpload(engines, dock, size, file)
         reply.header('location', `${engines.config.PUBLIC_URL}/api/v1/uploads/${upload.id}`)
         if (withBytes && size > 0)
-          upload = await appendToUpload(engines, ingest, dock, upload.id, { offset: 0, checksum, ...bodyOf(request) })
+          upload = await appendToUpload(engines, ingest, dock, upload.id, { offset: 0, checksum, ...first })
         return await reply
           .code(201)
           .headers({ 'upload-offset': upload.received, ...expires(upload) })

@@ -12,11 +12,13 @@ import type { DockDriver, Reply } from '../dock-driver.ts'
 import { prepareServers } from '../engines.ts'
 import { arrivesInPart, type FaultyStore, faultyStore, readsInPart } from '../faulty-store.ts'
 import { mib, type TestInstallation, testInstallation } from '../installation.ts'
+import type { TestProcess } from '../processes.ts'
 import { startEmbedded } from '../servers.ts'
 import { eventually } from '../system.ts'
 
 let own: Awaited<ReturnType<typeof startEmbedded>>
 let house: TestInstallation
+let worker: TestProcess
 let database: DatabaseRelay
 let dock: DockDriver
 let store: FaultyStore
@@ -26,7 +28,8 @@ beforeAll(async () => {
   store = await faultyStore(own.servers.s3.endpoint)
   house = await testInstallation(await prepareServers(own.servers), { S3_ENDPOINT: store.endpoint, WORKER_JOBS: '1' })
   database = await databaseRelay(house.engines.config.DATABASE_URL)
-  await Promise.all([house.startApi({ DATABASE_URL: database.url }), house.startWorker()])
+  const [started] = await Promise.all([house.startWorker(), house.startApi({ DATABASE_URL: database.url })])
+  worker = started
   dock = await house.enrol()
 })
 afterAll(async () => {
@@ -37,8 +40,15 @@ afterAll(async () => {
 })
 afterEach(() => store.heal())
 
-/** Kills Postgres as the power does: the server and all that it started. */
-const killPostgres = async (): Promise<void> => process.kill((await startPostgres(start())).pid, 'SIGKILL') && undefined
+/** kill -9 of the server; what it started notices and ends. */
+const killPostgres = async (): Promise<void> => {
+  process.kill((await startPostgres(start())).pid, 'SIGKILL')
+}
+
+const wipeRedis = async (): Promise<void> => {
+  process.kill((await startRedis(start())).pid, 'SIGKILL')
+  await rm(join(own.dataDir, 'redis'), { recursive: true, force: true })
+}
 
 const expectNothingOrUnavailable = (reply: Reply | undefined, code: string): void => {
   if (reply === undefined) return
@@ -68,14 +78,29 @@ describe('Redis killed and its data wiped', () => {
     const sending = await dock.begin(underWay, { from: 0, checksum: true })
     await sending.write(underWay.bytes.subarray(0, 6 * mib))
 
-    process.kill(own.engines.redis.pid, 'SIGKILL')
-    await rm(join(own.dataDir, 'redis'), { recursive: true, force: true })
+    await wipeRedis()
     await sending.write(underWay.bytes.subarray(6 * mib))
     sending.end()
     expect((await sending.answer)?.status).toBe(204)
     await startRedis(start())
     gate.resolve()
-    for (const footage of [atWork, underWay, waiting]) await house.proveCustody(dock, footage, 90)
+    for (const footage of [atWork, underWay, waiting]) await house.proveCustody(dock, footage)
+  })
+
+  test('does not keep a worker that is told to stop from handing its job back', async () => {
+    const footage = await dock.create(randomBytes(7 * mib))
+    const reading = store.on('read', readsInPart(mib, new Promise(() => undefined)), 1)
+    await dock.finish(footage)
+    await reading.met
+    await wipeRedis()
+    const { code, ms } = await worker.stop()
+    expect(code).toBe(0)
+    expect(ms).toBeLessThan(house.engines.config.STOP_SECONDS * 1000 + 500)
+    const open = house.engines.db.selectFrom('jobs').select(['state', 'failures']).where('endedAt', 'is', null)
+    expect(await open.execute()).toEqual([{ state: 'owed', failures: 0 }])
+    await startRedis(start())
+    worker = await house.startWorker()
+    await house.proveCustody(dock, footage)
   })
 })
 

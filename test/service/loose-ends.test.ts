@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { Readable } from 'node:stream'
 import { CreateMultipartUploadCommand, ListMultipartUploadsCommand } from '@aws-sdk/client-s3'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -8,9 +9,11 @@ import { acceptRecording, approveDiscardOf, askDiscard, clearRecording } from '.
 import { takeManifest } from '../../src/custody/manifest.ts'
 import { uploadReceipt } from '../../src/custody/receipts.ts'
 import type { Engines } from '../../src/engines/engines.ts'
+import { inTransaction } from '../../src/engines/postgres.ts'
 import { appendToUpload, terminateUpload, type Uploader } from '../../src/uploads/actions.ts'
 import { clearUpload, completeObject } from '../../src/uploads/completion.ts'
 import { makeIngest } from '../../src/uploads/ingest.ts'
+import { setState } from '../../src/uploads/queries.ts'
 import { originalKey, stagingPrefix } from '../../src/uploads/upload.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
 import { aDock, aPerson, codeOf, digestOf, sendFile, take } from '../footsteps.ts'
@@ -125,9 +128,7 @@ test('pieces in staging go when a worker was cut off after quarantining', async 
 
 test('a multipart upload begun while the dock gives the upload up is not left in the store', async () => {
   const bytes = randomBytes(1000)
-  const { recording, upload } = await sendFile(engines, dock, Buffer.alloc(1), { upTo: 0 }).catch(() => {
-    throw new Error('not begun')
-  })
+  const { recording, upload } = await sendFile(engines, dock, bytes, { upTo: 0 })
   await engines.db.updateTable('uploads').set({ multipart: null }).where('id', '=', upload).execute()
   for (const each of await multipartsAt(recording))
     await engines.store.abortMultipart('originals', originalKey(recording), each)
@@ -139,7 +140,6 @@ test('a multipart upload begun while the dock gives the upload up is not left in
       return made
     },
   })
-  const { Readable } = await import('node:stream')
   const append = { offset: 0, length: 1, checksum: undefined, body: Readable.from([bytes.subarray(0, 1)]) }
   expect(await codeOf(appendToUpload(racing, makeIngest(racing), dock, upload, append))).toBe('gone')
   expect(await multipartsAt(recording)).toEqual([])
@@ -183,29 +183,26 @@ test('an upload ended elsewhere while its bytes are on their way is gone, not an
       return await engines.store.putPart(...asked)
     },
   })
-  const { Readable } = await import('node:stream')
   const append = { offset: 0, length: bytes.length, checksum: undefined, body: Readable.from([bytes]) }
   expect(await codeOf(appendToUpload(racing, makeIngest(racing), dock, upload, append))).toBe('gone')
 })
 
 test('a worker that fell behind does not take a verified upload back to completing', async () => {
-  const { recording, upload } = await sendFile(engines, dock, randomBytes(1000))
+  const { upload } = await sendFile(engines, dock, randomBytes(1000))
   const { db } = engines
-  let first = true
-  const late = new Proxy(db, {
-    get: (target, name, receiver) => {
-      const value: unknown = Reflect.get(target, name, receiver)
-      if (name !== 'transaction' || !first) return typeof value === 'function' ? value.bind(target) : value
-      first = false
-      return () => ({
-        execute: async (work: Parameters<ReturnType<typeof db.transaction>['execute']>[0]) => {
-          await take(engines, recording)
-          return await db.transaction().execute(work)
-        },
-      })
-    },
+  const [concluded, seen] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const other = inTransaction(db, async (tx) => {
+    await setState(tx, upload, 'verified')
+    concluded.resolve()
+    await seen.promise
   })
-  await completeObject({ ...engines, db: late }, upload)
+  await concluded.promise
+  const late = completeObject(engines, upload)
+  const waiting = sql<{ n: number }>`select count(*)::int as n from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock'`
+  await expect.poll(async () => (await waiting.execute(db)).rows[0]?.n).toBe(1)
+  seen.resolve()
+  await Promise.all([other, late])
   expect((await uploadRow(upload)).state).toBe('verified')
 })
 

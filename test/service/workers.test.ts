@@ -5,6 +5,7 @@ import { inTransaction } from '../../src/engines/postgres.ts'
 import { listJobs } from '../../src/jobs/actions.ts'
 import { owe } from '../../src/jobs/outbox.ts'
 import { startWorker } from '../../workers/worker.ts'
+import { databaseRelay } from '../database-relay.ts'
 import { testEngines } from '../engines.ts'
 import { gate, handlersWith, oweWork } from '../handlers.ts'
 
@@ -109,6 +110,28 @@ describe('workers', () => {
       .poll(async () => (await listJobs(own, { limit: 1 })).items, { timeout: 10_000 })
       .toMatchObject([{ id, state: 'done', attempt: 2 }])
     await second.stop()
+  })
+
+  test('hand back what they are at when they stop after Redis went away', async () => {
+    await using own = await testEngines()
+    const relay = await databaseRelay(own.config.REDIS_URL)
+    const { begun } = gate()
+    const id = await oweWork(own)
+    const brief = { ...own, config: { ...own.config, REDIS_URL: relay.url, STOP_SECONDS: 2 } }
+    const worker = await startWorker(
+      brief,
+      handlersWith(async (_engines, _payload, { signal }) => {
+        begun.resolve()
+        await new Promise((_resolve, reject) =>
+          signal.addEventListener('abort', () => reject(signal.reason), { once: true }),
+        )
+        return { outcome: 'done' }
+      }),
+    )
+    await begun.promise
+    await relay[Symbol.asyncDispose]()
+    await worker.stop()
+    expect((await listJobs(own, { limit: 1 })).items).toMatchObject([{ id, state: 'owed', failures: 0 }])
   })
 
   test('lose nothing while Redis is away, and stop in time without it', async () => {

@@ -1,0 +1,38 @@
+import { Readable } from 'node:stream'
+
+/**
+ * A part that goes into the store while it still comes in, under a digest that is known beforehand: the dock's own. Its last
+ * bytes are held back until `finish`, so that the store never has the whole of a part that may not be kept.
+ */
+export type Straight = {
+  /** So many bytes from the beginning have come. */
+  came(filled: number): void
+  /** Lets the last bytes go. Answers the ETag, or null when the store did not take the part this way. */
+  finish(): Promise<string | null>
+}
+
+/** `bytes` fills up while it is read, and must stay as it is until `send` is over. */
+export const sendStraight = (bytes: Buffer, send: (body: Readable) => Promise<string>): Straight => {
+  const body = new Readable({ read: () => undefined })
+  const sent = send(body).then(
+    (etag) => etag,
+    () => null,
+  )
+  let passed = 0
+  const pass = (until: number): void => {
+    if (!body.destroyed) body.push(bytes.subarray(passed, until))
+    passed = until
+  }
+  return {
+    came: (filled) => {
+      if (filled < bytes.length) pass(filled)
+    },
+    finish: async () => {
+      pass(bytes.length)
+      if (!body.destroyed) body.push(null)
+      const etag = await sent
+      body.destroy()
+      return etag
+    },
+  }
+}
