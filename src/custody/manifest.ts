@@ -3,9 +3,10 @@ import { Problem } from '../base/problem.ts'
 import { cameraKnown, dockStillMay } from '../docks/queries.ts'
 import type { Engines } from '../engines/engines.ts'
 import { inTransaction } from '../engines/postgres.ts'
+import type { Actor } from '../ledger/entry.ts'
 import { record } from '../ledger/record.ts'
 import type { Uploader } from '../uploads/actions.ts'
-import { announce, type KnownRecording, type KnownUpload, knownFiles } from './queries.ts'
+import { announce, type KnownRecording, type KnownUpload, knownFiles, shortfallPage } from './queries.ts'
 
 /** What stands of an announced file (design, section 4). `held` is in custody: only then may a camera be wiped. */
 export type FileState =
@@ -127,3 +128,23 @@ export const refuseRepeats = (files: { name: string }[]): void => {
   if (new Set(files.map((file) => file.name)).size < files.length)
     throw new Problem('bad-request', 'The manifest names a file twice.')
 }
+
+/** What a camera announced and never arrived, a page of it and one row more where there are more; looking is an entry. */
+export const listShortfall = async (
+  { db, clock }: Engines,
+  actor: Actor,
+  camera: CameraSerial,
+  after: { at: Date; sha256: string } | undefined,
+  limit: number,
+) =>
+  await inTransaction(db, async (tx) => {
+    const rows = await shortfallPage(tx, camera, after, limit + 1)
+    await record(tx, clock, {
+      operation: 'consultation',
+      action: 'camera.shortfall',
+      subject: { type: 'camera', id: camera },
+      actor,
+      detail: { found: rows.slice(0, limit).map(({ sha256 }) => sha256) },
+    })
+    return rows
+  })

@@ -233,7 +233,7 @@ const settled = ['verified', 'active', 'due', 'grace', 'erased'] as const
 
 /** Announced files of a camera that are not in custody, oldest announcement first. */
 export const shortfallPage = async (
-  db: Db,
+  db: Db | Tx,
   camera: CameraSerial,
   after: { at: Date; sha256: string } | undefined,
   limit: number,

@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { hex } from '../base/digest.ts'
 import type { RecordingId, Sha256 } from '../base/ids.ts'
 import { chunksOf } from '../engines/chunks.ts'
-import type { Store } from '../engines/store.ts'
+import { brokenRead, type Store } from '../engines/store.ts'
 import type { Part } from '../uploads/receive.ts'
 import { originalKey } from '../uploads/upload.ts'
 
@@ -42,6 +42,8 @@ export const readBack = async (store: Store, wanted: Wanted): Promise<ReadBack |
       wanted.progress(size / Math.max(size, wanted.size))
     }
     await writer?.end()
+  } catch (error) {
+    throw brokenRead(error)
   } finally {
     chunks.close()
     stream.destroy()
@@ -106,6 +108,8 @@ export const damagedPart = async (
     const chunks = chunksOf(stream, wanted.signal)
     try {
       for (let chunk = await chunks.next(); chunk !== null; chunk = await chunks.next()) hash.update(chunk)
+    } catch (error) {
+      throw brokenRead(error)
     } finally {
       stream.destroy()
     }

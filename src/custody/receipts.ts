@@ -1,8 +1,13 @@
 import type { RecordingId, UploadId } from '../base/ids.ts'
 import { Problem } from '../base/problem.ts'
+import { dockActor } from '../docks/dock.ts'
 import type { Engines } from '../engines/engines.ts'
+import { inTransaction } from '../engines/postgres.ts'
 import type { RecordingRow, UploadRow } from '../engines/tables.ts'
-import type { Person } from '../people/person.ts'
+import type { Subject } from '../ledger/entry.ts'
+import { record } from '../ledger/record.ts'
+import { recordRefusal } from '../ledger/refusals.ts'
+import { actor, type Person } from '../people/person.ts'
 import { visibleTo } from '../people/visibility.ts'
 import type { Uploader } from '../uploads/actions.ts'
 import { uploadById } from '../uploads/queries.ts'
@@ -24,6 +29,21 @@ const mayKnow = async (engines: Engines, asker: Asker, id: RecordingId): Promise
   return seen !== undefined
 }
 
+/** Refuses with an entry, or lets in: a person with an entry too; a dock asks again and again for what it brought. */
+const admit = async (engines: Engines, asker: Asker, subject: Subject, may: boolean): Promise<void> => {
+  const act = {
+    operation: 'consultation',
+    action: 'receipt.read',
+    subject,
+    actor: asker.kind === 'dock' ? dockActor(asker.dock) : actor(asker.person, 'receipt.read'),
+  } as const
+  if (!may) {
+    await recordRefusal(engines, act)
+    throw new Problem('not-found')
+  }
+  if (asker.kind === 'person') await inTransaction(engines.db, async (tx) => await record(tx, engines.clock, act))
+}
+
 /** Why there is no receipt: not yet, or never. */
 const withoutReceipt = (upload: UploadRow, recording: RecordingRow | undefined): ReceiptAnswer => {
   if (upload.kept) throw new Problem('upload-incomplete', 'Only a part of this file arrived, and it is kept as such.')
@@ -38,8 +58,8 @@ const withoutReceipt = (upload: UploadRow, recording: RecordingRow | undefined):
 export const uploadReceipt = async (engines: Engines, asker: Asker, id: UploadId): Promise<ReceiptAnswer> => {
   const upload = await uploadById(engines.db, id)
   if (upload === undefined) throw new Problem('not-found')
-  if (asker.kind === 'dock' ? upload.dock !== asker.dock.id : !(await mayKnow(engines, asker, upload.recording)))
-    throw new Problem('not-found')
+  const may = asker.kind === 'dock' ? upload.dock === asker.dock.id : await mayKnow(engines, asker, upload.recording)
+  await admit(engines, asker, may ? { type: 'recording', id: upload.recording } : { type: 'upload', id }, may)
   const jws = await receiptOfUpload(engines.db, id)
   return jws === undefined ? withoutReceipt(upload, await recordingById(engines.db, upload.recording)) : { jws }
 }
@@ -51,7 +71,9 @@ export const uploadReceipt = async (engines: Engines, asker: Asker, id: UploadId
 export const recordingReceipt = async (engines: Engines, asker: Asker, id: RecordingId): Promise<ReceiptAnswer> => {
   const asked = await recordingById(engines.db, id)
   const recording = asked?.duplicateOf == null ? asked : await recordingById(engines.db, asked.duplicateOf)
-  if (recording === undefined || !(await mayKnow(engines, asker, recording.id))) throw new Problem('not-found')
+  if (recording === undefined) throw new Problem('not-found')
+  const may = await mayKnow(engines, asker, recording.id)
+  await admit(engines, asker, { type: 'recording', id: recording.id }, may)
   const jws = await receiptOfRecording(engines.db, recording.id)
   if (jws !== undefined) return { jws }
   const upload = await uploadById(engines.db, recording.upload)

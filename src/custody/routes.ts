@@ -1,15 +1,16 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
+import { Value } from 'typebox/value'
 import { cursorProblem, decodeCursor } from '../base/cursor.ts'
-import { IdOf, Serial } from '../base/ids.ts'
+import { Digest, IdOf, Serial } from '../base/ids.ts'
 import { problems } from '../base/problem-schema.ts'
-import { dockOf, maybeDockOf } from '../docks/caller.ts'
+import { Time } from '../base/time.ts'
+import { actorOf, dockOf, maybeDockOf } from '../docks/caller.ts'
 import type { Engines } from '../engines/engines.ts'
 import { personOf } from '../people/caller.ts'
 import { Cursor, cutPage, defaultLimit, Limit, pageOf } from '../people/page.ts'
-import { type FileState, refuseRepeats, takeManifest } from './manifest.ts'
-import { shortfallPage } from './queries.ts'
+import { type FileState, listShortfall, refuseRepeats, takeManifest } from './manifest.ts'
 import { type Asker, type ReceiptAnswer, receiptRetryAfter, recordingReceipt, uploadReceipt } from './receipts.ts'
 import { Manifest, ManifestState, Missing } from './schemas.ts'
 
@@ -32,7 +33,7 @@ const asker = (request: FastifyRequest): Asker => {
   return dock === undefined ? { kind: 'person', person: personOf(request) } : { kind: 'dock', dock }
 }
 
-const missing = (row: Awaited<ReturnType<typeof shortfallPage>>[number]) => ({
+const missing = (row: Awaited<ReturnType<typeof listShortfall>>[number]) => ({
   name: row.name,
   size: row.size,
   sha256: row.sha256,
@@ -43,6 +44,15 @@ const missing = (row: Awaited<ReturnType<typeof shortfallPage>>[number]) => ({
   firstAnnouncedAt: row.firstAt.toISOString(),
   lastAnnouncedAt: row.lastAt.toISOString(),
 })
+
+const Keys = Type.Tuple([Time, Digest])
+
+const announcedAt = (keys: string[]): { at: Date; sha256: string } => {
+  if (!Value.Check(Keys, keys)) throw cursorProblem()
+  const at = new Date(keys[0])
+  if (Number.isNaN(at.getTime())) throw cursorProblem()
+  return { at, sha256: keys[1] }
+}
 
 const sendReceipt = async (reply: FastifyReply, answer: ReceiptAnswer): Promise<FastifyReply> =>
   'jws' in answer
@@ -123,10 +133,8 @@ export const custodyRoutes =
       },
       async (request) => {
         const { limit = defaultLimit, cursor } = request.query
-        const [at, sha256] = cursor === undefined ? [] : decodeCursor(cursor)
-        const after = at === undefined || sha256 === undefined ? undefined : { at: new Date(at), sha256 }
-        if (after !== undefined && Number.isNaN(after.at.getTime())) throw cursorProblem()
-        const rows = await shortfallPage(engines.db, request.params.serial, after, limit + 1)
+        const after = cursor === undefined ? undefined : announcedAt(decodeCursor(cursor))
+        const rows = await listShortfall(engines, actorOf(request), request.params.serial, after, limit)
         return cutPage(rows, limit, missing, (row) => [row.firstAt.toISOString(), row.sha256])
       },
     )

@@ -6,8 +6,9 @@ import type { Engines } from '../engines/engines.ts'
 import { databaseLost, inTransaction, type Tx } from '../engines/postgres.ts'
 import type { UploadRow } from '../engines/tables.ts'
 import { owe } from '../jobs/outbox.ts'
-import type { Actor } from '../ledger/entry.ts'
+import type { Actor, Outcome } from '../ledger/entry.ts'
 import { record } from '../ledger/record.ts'
+import { recordRefusal } from '../ledger/refusals.ts'
 import { arrived } from './arrival.ts'
 import type { Ingest } from './ingest.ts'
 import {
@@ -100,7 +101,16 @@ const justMade = async (tx: Tx, id: UploadId): Promise<UploadRow> => {
 /** An upload as the dock that made it may see it. Another's is `not-found`; one that is over is `gone`. */
 export const uploadOfDock = async (engines: Engines, dock: Uploader, id: UploadId): Promise<UploadRow> => {
   const upload = await uploadById(engines.db, id)
-  if (upload === undefined || upload.dock !== dock.id) throw new Problem('not-found')
+  if (upload === undefined) throw new Problem('not-found')
+  if (upload.dock !== dock.id) {
+    await recordRefusal(engines, {
+      operation: 'collection',
+      action: 'upload.write',
+      subject: { type: 'upload', id },
+      actor: asActor(dock),
+    })
+    throw new Problem('not-found')
+  }
   if (upload.state === 'expired' || upload.state === 'ended') throw new Problem('gone')
   return upload
 }
@@ -154,11 +164,12 @@ const write = async (
   signal: AbortSignal,
 ): Promise<UploadRow> => {
   const { config, db, store } = engines
+  const multipart = upload.multipart ?? (await beginMultipart(engines, upload))
   let standing = upload
   try {
     await receive(store, ingest.budget, {
       upload,
-      multipart: upload.multipart ?? (await beginMultipart(engines, upload)),
+      multipart,
       writer: upload.writer,
       tails: await tailsOf(db, upload.id),
       body: append.body,
@@ -175,9 +186,24 @@ const write = async (
   } catch (error) {
     // Ended elsewhere, the store may be rid of its parts already and say so in its own words. After a commit that nobody
     // heard of the upload may be whole: that is for the dock to ask.
-    if (!(error instanceof Problem) && !databaseLost(error)) await refuseReplaced(engines, dock, standing)
-    throw error
+    if (error instanceof Problem || databaseLost(error)) throw error
+    await refuseReplaced(engines, dock, standing)
+    if (await store.knowsMultipart('originals', originalKey(upload.recording), multipart)) throw error
+    await endLost(engines, dock, upload)
+    throw new Problem('gone', 'The store lost what it had acknowledged of this upload. Keep the file.', {
+      cause: error,
+    })
   }
+}
+
+/** Nothing more can be added to what the store no longer has: the file is owed anew, and that it was lost is on record. */
+const endLost = async (engines: Engines, dock: Uploader, claimed: UploadRow): Promise<void> => {
+  await inTransaction(engines.db, async (tx) => {
+    const upload = await uploadForUpdate(tx, claimed.id)
+    if (upload?.state !== 'open' || upload.writer !== claimed.writer) return
+    await endUpload(tx, engines, upload, asActor(dock), 'upload.lost-by-store', 'failed')
+  })
+  engines.log.error({ upload: claimed.id }, 'the store lost an upload under way')
 }
 
 const offsetMismatch = (upload: UploadRow): Problem =>
@@ -262,12 +288,14 @@ export const endUpload = async (
   upload: UploadRow,
   actor: Actor,
   action: string,
+  outcome: Outcome = 'allowed',
 ): Promise<void> => {
   await setState(tx, upload.id, 'ended')
   const cause = await record(tx, engines.clock, {
     operation: 'erasure',
     action,
     subject: { type: 'upload', id: upload.id },
+    outcome,
     actor,
     detail: { camera: upload.camera, received: upload.received, size: upload.size },
   })

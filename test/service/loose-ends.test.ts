@@ -7,16 +7,16 @@ import type { CameraSerial, RecordingId, UploadId } from '../../src/base/ids.ts'
 import { Problem } from '../../src/base/problem.ts'
 import { acceptRecording, approveDiscardOf, askDiscard, clearRecording } from '../../src/custody/disputes.ts'
 import { takeManifest } from '../../src/custody/manifest.ts'
-import { uploadReceipt } from '../../src/custody/receipts.ts'
+import { recordingReceipt, uploadReceipt } from '../../src/custody/receipts.ts'
 import type { Engines } from '../../src/engines/engines.ts'
 import { inTransaction } from '../../src/engines/postgres.ts'
-import { appendToUpload, terminateUpload, type Uploader } from '../../src/uploads/actions.ts'
+import { appendToUpload, terminateUpload, type Uploader, uploadOfDock } from '../../src/uploads/actions.ts'
 import { clearUpload, completeObject } from '../../src/uploads/completion.ts'
 import { makeIngest } from '../../src/uploads/ingest.ts'
 import { setState } from '../../src/uploads/queries.ts'
 import { originalKey, stagingPrefix } from '../../src/uploads/upload.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
-import { aDock, aPerson, codeOf, digestOf, sendFile, take } from '../footsteps.ts'
+import { actionsOn, aDock, aPerson, codeOf, digestOf, sendFile, take } from '../footsteps.ts'
 
 let engines: TestEngines
 let dock: Uploader
@@ -214,4 +214,37 @@ test.each([
   const { recording } = await sendFile(engines, dock, randomBytes(1000))
   await take(engines, recording)
   await expect(sql.raw(`${statement} where id = '${recording}'`).execute(engines.db)).rejects.toThrow(/write-once/)
+})
+
+test("a dock that asks for another dock's upload or its receipt is refused with an entry", async () => {
+  const { upload } = await sendFile(engines, dock, randomBytes(1000))
+  const other = await aDock(engines)
+  expect(await codeOf(uploadOfDock(engines, other, upload))).toBe('not-found')
+  expect(await codeOf(uploadReceipt(engines, { kind: 'dock', dock: other }, upload))).toBe('not-found')
+  expect((await actionsOn(engines, upload)).slice(-2)).toEqual(['upload.write', 'receipt.read'])
+})
+
+test('a person who reads a receipt, or may not know of it, leaves an entry', async () => {
+  const { recording, upload } = await sendFile(engines, dock, randomBytes(1000))
+  await take(engines, recording)
+  const supervisor = { kind: 'person', person: await aPerson(engines, 'supervisor') } as const
+  const officer = { kind: 'person', person: await aPerson(engines, 'officer') } as const
+  expect(await recordingReceipt(engines, supervisor, recording)).toHaveProperty('jws')
+  expect(await uploadReceipt(engines, supervisor, upload)).toHaveProperty('jws')
+  expect(await codeOf(recordingReceipt(engines, officer, recording))).toBe('not-found')
+  expect((await actionsOn(engines, recording)).slice(-3)).toEqual(['receipt.read', 'receipt.read', 'receipt.read'])
+})
+
+test('an upload whose parts the store lost on the way is ended with an entry, and the file is owed anew', async () => {
+  const bytes = randomBytes(12_000_000)
+  const { upload, recording } = await sendFile(engines, dock, bytes, { upTo: 6_000_000 })
+  const { multipart } = await uploadRow(upload)
+  await engines.store.abortMultipart('originals', originalKey(recording), multipart ?? '')
+  const { received } = await uploadRow(upload)
+  const append = { offset: received, length: bytes.length - received, checksum: undefined }
+  const body = Readable.from([bytes.subarray(received)], { objectMode: false })
+  expect(await codeOf(appendToUpload(engines, makeIngest(engines), dock, upload, { ...append, body }))).toBe('gone')
+  expect((await uploadRow(upload)).state).toBe('ended')
+  expect(await actionsOn(engines, upload)).toEqual(['upload.created', 'upload.lost-by-store'])
+  expect(await manifest(bytes)).toBe('owed')
 })

@@ -105,3 +105,13 @@ test('an empty chunk at the right offset is taken, before and after the last byt
   expect((await send(path, 3, '')).status).toBe(204)
   expect((await send(path, 2, '')).status).toBe(409)
 })
+
+test.each([
+  ['-271821-04-20T00:00:00.000Z', 'a'.repeat(64)],
+  ['2026-11-20T08:00:00.000Z', '\0'],
+])('a cursor that no page gave (%j, %j) is refused in words', async (...keys) => {
+  const cursor = Buffer.from(JSON.stringify(keys)).toString('base64url')
+  const { token } = await api.enrol()
+  const answer = await api.ask('GET', `/api/v1/cameras/CAM-1/shortfall?cursor=${cursor}`, { token })
+  expect(answer.status).toBe(400)
+})
