@@ -47,22 +47,12 @@ const sayVersion = async (_request: FastifyRequest, reply: FastifyReply): Promis
   reply.header('tus-resumable', tusVersion)
 }
 
-/** As much of a refused body as is read to its end, so that the client hears the refusal and keeps its connection. */
-const longestDrain = 64 * 1024 * 1024
-
-const closeAfterLongBody = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-  const chunked = header(request, 'transfer-encoding') !== undefined
-  const length = chunked ? Number.POSITIVE_INFINITY : Number(header(request, 'content-length') ?? 0)
-  if (length > longestDrain && !request.raw.complete) reply.header('connection', 'close')
-}
-
 /** tus 1.0.0 at /uploads: core, creation, creation-with-upload, checksum, expiration, termination. */
 export const uploadRoutes =
   (engines: Engines, ingest: Ingest): FastifyPluginAsyncTypebox =>
   async (app) => {
     app.addContentTypeParser(chunkType, (_request, _body, done) => done(null))
     app.addHook('preValidation', refuseOtherVersions)
-    app.addHook('onError', closeAfterLongBody)
     app.addHook('onSend', sayVersion)
 
     app.options(

@@ -92,6 +92,8 @@ rgw_thread_pool_size = 64
 rgw_enable_ops_log = false
 rgw_enable_usage_log = false
 rgw_crypt_require_ssl = false
+# How long a gateway that was killed while it completed an object keeps others from completing it (ten minutes by default).
+rgw_mp_lock_max_time = 60
 rgw_rados_pool_pg_num_min = 8
 # Give the space of deleted objects back soon (two hours by default).
 rgw_gc_obj_min_wait = 20
