@@ -11,7 +11,7 @@ import { dockToken, makeDockKey, type TestIssuer } from './tokens.ts'
 export type Reply = { status: number; headers: IncomingHttpHeaders; text: string }
 
 /** A request under way. `answer` is undefined when the connection broke before there was one. */
-export type Sending = {
+type Sending = {
   /** Resolves when the bytes have left, or never will. */
   write(bytes: Buffer): Promise<void>
   end(): void

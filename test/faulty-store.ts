@@ -3,7 +3,7 @@ import { request as ask, createServer, type IncomingMessage, type ServerResponse
 import { Transform } from 'node:stream'
 
 /** What a request wants of an S3 store, as far as tests tell them apart. */
-export type Wanted = 'begin' | 'part' | 'parts' | 'complete' | 'put' | 'read' | 'facts' | 'other'
+type Wanted = 'begin' | 'part' | 'parts' | 'complete' | 'put' | 'read' | 'facts' | 'other'
 
 const wantedBy = ({ method, url = '' }: IncomingMessage): Wanted => {
   const asked = new URL(url, 'http://store').searchParams
@@ -24,7 +24,7 @@ type Exchange = { request: IncomingMessage; response: ServerResponse; pass(passi
 export type Fault = (exchange: Exchange) => void | Promise<void>
 
 /** A fault in force. `met` is fulfilled when the first request runs into it. */
-export type Trap = { met: Promise<void>; count(): number; lift(): void }
+type Trap = { met: Promise<void>; count(): number; lift(): void }
 
 export type FaultyStore = AsyncDisposable & {
   /** Put it in front of the store: S3_ENDPOINT. */
