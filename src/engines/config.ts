@@ -54,6 +54,10 @@ export const Environment = Type.Object({
   UPLOAD_PARTS_KEPT_HOURS: whole('After that, how long what arrived is still kept', 720, 1),
   UPLOAD_IDLE_SECONDS: whole('An upload request that sends nothing for this long is ended', 30, 1),
   UPLOAD_SLOWEST_BYTES: whole('A request slower than this many bytes a second over a minute is ended', 1024, 0),
+  UPLOAD_HOLD_SECONDS: whole(
+    'While others wait for memory, a request that kept its share this long goes on in small pieces',
+    10,
+  ),
   RATE_DOCK: whole('Requests a second of one dock', 50, 1),
   RATE_PERSON: whole('Requests a second of one person', 20, 1),
   UNKNOWN_CAMERAS: Type.Union([Type.Literal('accept'), Type.Literal('refuse')], {

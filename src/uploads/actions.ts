@@ -13,7 +13,7 @@ import { arrived } from './arrival.ts'
 import type { Ingest } from './ingest.ts'
 import {
   addParts,
-  addTail,
+  addTails,
   claimWriter,
   countOpenOfDock,
   dropTails,
@@ -177,6 +177,7 @@ const write = async (
       checksum: append.checksum,
       signal,
       patience: { idleSeconds: config.UPLOAD_IDLE_SECONDS, slowestBytes: config.UPLOAD_SLOWEST_BYTES },
+      holdMs: config.UPLOAD_HOLD_SECONDS * 1000,
       commit: async (progress) => {
         standing = await acknowledge(engines, dock, upload, progress)
       },
@@ -245,7 +246,7 @@ const acknowledge = async (
     await dockStillMay(tx, dock)
     await dropTails(tx, upload.id, progress.carried)
     await addParts(tx, upload.id, progress.parts)
-    if (progress.tail !== undefined) await addTail(tx, upload.id, progress.tail)
+    await addTails(tx, upload.id, progress.tails)
     await moveOffset(tx, upload.id, received, 'open', expiresAt)
     if (received === upload.size) await arrived(tx, engines, { ...upload, received }, asActor(dock))
     return upload.received

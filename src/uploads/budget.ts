@@ -9,7 +9,11 @@ export type Loan = {
   giveBack(reuse: boolean): void
 }
 
-export type Budget = { borrow(size: number, signal: AbortSignal): Promise<Loan> }
+export type Budget = {
+  borrow(size: number, signal: AbortSignal): Promise<Loan>
+  /** Whether anyone waits. */
+  pressed(): boolean
+}
 
 /** Buffers are kept for the next borrower, since the kernel clears fresh memory page by page. */
 const makePool = (total: number) => {
@@ -95,6 +99,7 @@ export const makeBudget = (total: number, metrics: Metrics): Budget => {
   }
 
   return {
+    pressed: () => line.length > 0,
     borrow: async (size, signal) => {
       signal.throwIfAborted()
       const rounded = Math.max(1, Math.ceil(size / mib)) * mib

@@ -81,10 +81,11 @@ export const addParts = async (tx: Tx, id: UploadId, parts: Part[]): Promise<voi
       .execute()
 }
 
-export const addTail = async (tx: Tx, id: UploadId, tail: Tail): Promise<void> => {
+export const addTails = async (tx: Tx, id: UploadId, tails: Tail[]): Promise<void> => {
+  if (tails.length === 0) return
   await tx
     .insertInto('uploadTails')
-    .values({ upload: id, ...tail })
+    .values(tails.map((tail) => ({ upload: id, ...tail })))
     .execute()
 }
 

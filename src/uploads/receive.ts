@@ -13,7 +13,7 @@ import { originalKey, partAt, tailKey } from './upload.ts'
 export type Part = { number: number; size: number; sha256: Buffer; etag: string }
 
 /** What a request has stored so far and may now be acknowledged: the offset moves to `received`. */
-export type Progress = { received: number; parts: Part[]; tail?: Tail; carried: Tail[] }
+export type Progress = { received: number; parts: Part[]; tails: Tail[]; carried: Tail[] }
 
 export type Request = {
   upload: UploadRow
@@ -27,6 +27,8 @@ export type Request = {
   checksum: Checksum | undefined
   signal: AbortSignal
   patience: Patience
+  /** How long a segment may keep its memory while others wait for theirs. */
+  holdMs: number
   /** Moves the offset in a transaction; throws when this request may no longer do so. */
   commit(progress: Progress): Promise<void>
   /** Throws when this request may no longer write. Asked between parts. */
@@ -36,10 +38,17 @@ export type Request = {
 /** Pieces that wait in staging are gathered when they make a part, or when there are this many. */
 const mostTails = 32
 
+/** So a request goes on that kept its memory too long while others wait: a bad line must not hold up a good one. */
+const smallPiece = 1024 * 1024
+
 type Segment = {
   loan: Loan
+  since: number
   start: number
   filled: number
+  /** Where this segment ends: with its part, with the request, or with a small piece. */
+  until: number
+  /** Where its part ends. */
   end: number
   number: number
   hash: Hash | 'whole'
@@ -62,10 +71,12 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
   const reader = bodyReader(request.body, request.patience, halt)
   const last = request.length === undefined ? upload.size : upload.received + request.length
   let position = upload.received
+  /** Pieces in staging of the part under way. */
   let tails = request.tails
+  let inSmallPieces = false
   let segment: Segment | undefined
   let storing: Promise<void> = Promise.resolve()
-  const held: Progress = { received: position, parts: [], carried: [] }
+  const held: Progress = { received: position, parts: [], tails: [], carried: [] }
 
   /** Of a request that is exactly one part the digest is known beforehand, so the part need not wait for its own bytes. */
   const goStraight = ({ number, start, end }: ReturnType<typeof partAt>, loan: Loan): Straight | undefined => {
@@ -80,20 +91,23 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
 
   const begin = async (): Promise<Segment> => {
     const part = partAt(position, upload.partSize, upload.size)
-    const until = Math.min(part.end, last)
-    const carried = tails.length > 0 && (until === part.end || tails.length >= mostTails) ? tails : []
-    tails = []
+    const until = Math.min(part.end, last, inSmallPieces ? position + smallPiece : part.end)
+    const gathers = !inSmallPieces && (until === part.end || tails.length >= mostTails)
+    const carried = gathers ? tails : []
+    if (gathers) tails = []
     const start = carried[0]?.start ?? position
     const loan = await budget.borrow(until - start, halt)
     const made: Segment = {
       loan,
+      since: performance.now(),
       start,
       filled: position - start,
+      until,
       end: part.end,
       number: part.number,
       hash: 'whole',
       carried,
-      straight: goStraight(part, loan),
+      straight: inSmallPieces ? undefined : goStraight(part, loan),
     }
     try {
       if (carried.length > 0) await readTails(store, carried, loan.bytes, halt)
@@ -121,11 +135,14 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
       held.received = progress.received
       held.parts.push(...progress.parts)
       held.carried.push(...progress.carried)
-      if (progress.tail !== undefined) held.tail = progress.tail
+      held.tails = [...held.tails, ...progress.tails].filter((tail) => !progress.carried.includes(tail))
     }
   }
 
-  const storePart = async (done: Segment, sha256: Buffer): Promise<void> => {
+  const storePart = async (
+    done: Pick<Segment, 'loan' | 'number' | 'filled' | 'end' | 'carried' | 'straight'>,
+    sha256: Buffer,
+  ): Promise<void> => {
     const body = done.loan.bytes.subarray(0, done.filled)
     let settled = false
     try {
@@ -137,6 +154,7 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
       await acknowledge({
         received: done.end,
         parts: [{ number: done.number, size: done.filled, sha256, etag }],
+        tails: [],
         carried: done.carried,
       })
     } finally {
@@ -144,7 +162,7 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
     }
   }
 
-  const storeTail = async (done: Segment): Promise<void> => {
+  const storeTail = async (done: Segment, tell = true): Promise<void> => {
     const body = done.loan.bytes.subarray(0, done.filled)
     const tail = {
       start: done.start,
@@ -156,9 +174,10 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
     try {
       await store.put('staging', tail.key, body, tail.sha256, signal)
       settled = true
-      await acknowledge({ received: position, parts: [], tail, carried: done.carried })
+      if (tell) await acknowledge({ received: position, parts: [], tails: [tail], carried: done.carried })
+      tails = [...tails, tail]
     } finally {
-      done.loan.giveBack(settled)
+      done.loan.giveBack(settled && done.straight === undefined)
     }
   }
 
@@ -178,12 +197,46 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
     storing.catch((error: unknown) => failed.abort(error))
   }
 
+  /** Puts what there is of a segment into staging and gives its memory to those who wait. */
+  const putAside = async (done: Segment, tell = true): Promise<void> => {
+    await storing
+    await request.stillMay()
+    segment = undefined
+    done.straight?.drop()
+    await storeTail(done, tell)
+  }
+
+  /** A part that came in small pieces is whole: they are read together and stored as what they are. */
+  const gather = async (): Promise<void> => {
+    const { number, start, end } = partAt(position - 1, upload.partSize, upload.size)
+    const carried = tails
+    const loan = await budget.borrow(end - start, halt)
+    tails = []
+    const done = { loan, number, filled: end - start, end, carried, straight: undefined }
+    const body = loan.bytes.subarray(0, end - start)
+    try {
+      await readTails(store, carried, body, halt)
+    } catch (error) {
+      loan.giveBack(false)
+      throw error
+    }
+    await storePart(done, createHash('sha256').update(body).digest())
+  }
+
+  const settle = async (done: Segment): Promise<void> => {
+    if (!inSmallPieces) return await passOn(done)
+    if (position === last) confirm()
+    const makesPart = position === done.end
+    await putAside(done, !makesPart)
+    if (makesPart) await gather()
+  }
+
   const fill = async (chunk: Buffer): Promise<void> => {
     if (position + chunk.length > last)
       throw new Problem('too-large', 'The body is longer than what is left of the declared length.')
     for (let at = 0; at < chunk.length; ) {
       const into = segment ?? (await begin())
-      const wanted = Math.min(chunk.length - at, into.end - position)
+      const wanted = Math.min(chunk.length - at, into.until - position)
       const piece = chunk.subarray(at, at + wanted)
       piece.copy(into.loan.bytes, into.filled)
       whole?.update(piece)
@@ -192,8 +245,11 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
       into.straight?.came(into.filled)
       position += wanted
       at += wanted
-      if (position === into.end) await passOn(into)
+      if (position === into.end || (inSmallPieces && position === into.until)) await settle(into)
     }
+    if (segment === undefined || !budget.pressed() || performance.now() - segment.since < request.holdMs) return
+    inSmallPieces = true
+    await putAside(segment)
   }
 
   const finish = async (): Promise<void> => {

@@ -9,6 +9,8 @@ export type Straight = {
   came(filled: number): void
   /** Lets the last bytes go. Answers the ETag, or null when the store did not take the part this way. */
   finish(): Promise<string | null>
+  /** Ends it without its last bytes: the store keeps nothing of it. */
+  drop(): void
 }
 
 /** `bytes` fills up while it is read, and must stay as it is until `send` is over. */
@@ -33,6 +35,9 @@ export const sendStraight = (bytes: Buffer, send: (body: Readable) => Promise<st
       const etag = await sent
       body.destroy()
       return etag
+    },
+    drop: () => {
+      body.destroy(new Error('the part goes another way'))
     },
   }
 }

@@ -26,7 +26,13 @@ let dock: Uploader
 
 beforeAll(async () => {
   engines = await testEngines({
-    env: { UPLOAD_PART_MIB: '5', INGEST_BUDGET_MIB: '32', UPLOAD_IDLE_SECONDS: '2', UPLOAD_OPEN_PER_DOCK: '500' },
+    env: {
+      UPLOAD_PART_MIB: '5',
+      INGEST_BUDGET_MIB: '32',
+      UPLOAD_IDLE_SECONDS: '2',
+      UPLOAD_HOLD_SECONDS: '1',
+      UPLOAD_OPEN_PER_DOCK: '500',
+    },
   })
   ingest = makeIngest(engines)
   dock = await enrol('dock')
@@ -272,3 +278,30 @@ test('completing an object twice gives the same version', async () => {
   expect((await completeObject(engines, upload.id))?.version).toBe((await completeObject(engines, upload.id))?.version)
   expect(await engines.store.versions('originals', originalKey(upload.recording))).toHaveLength(1)
 })
+
+test.each(['with', 'without'])(
+  'slow lines that hold all the memory, %s digests, hold up no good one, and lose nothing',
+  async (digests) => {
+    const slow = await Promise.all(
+      Array.from({ length: 6 }, async () => {
+        const bytes = randomBytes(6 * mib)
+        const upload = await begin(bytes.length)
+        const body = new PassThrough({ highWaterMark: 8 * mib })
+        body.write(bytes.subarray(0, mib))
+        const checksum = digests === 'with' ? sha256Of(bytes) : undefined
+        return { bytes, upload, body, at: mib, sent: send(upload.id, 0, bytes, { body, checksum }) }
+      }),
+    )
+    const trickle = setInterval(() => {
+      for (const each of slow) each.body.write(each.bytes.subarray(each.at, ++each.at))
+    }, 100)
+    const bytes = randomBytes(12 * mib)
+    const upload = await begin(bytes.length)
+    await send(upload.id, 0, bytes, { checksum: sha256Of(bytes) })
+    expect((await stored(upload)).equals(bytes)).toBe(true)
+    clearInterval(trickle)
+    for (const each of slow) each.body.end(each.bytes.subarray(each.at))
+    expect(await Promise.all(slow.map(async ({ sent }) => await sent))).toEqual(slow.map(() => 6 * mib))
+    for (const each of slow) expect((await stored(each.upload)).equals(each.bytes)).toBe(true)
+  },
+)
