@@ -23,7 +23,7 @@ type Exchange = { request: IncomingMessage; response: ServerResponse; pass(passi
 /** What becomes of a request instead of being passed on as it is. */
 export type Fault = (exchange: Exchange) => void | Promise<void>
 
-/** A fault in force. `met` is fulfilled when the first request runs into it. */
+/** A fault in force. `met` is fulfilled when the first request runs into it, and rejected when none does for a minute. */
 type Trap = { met: Promise<void>; count(): number; lift(): void }
 
 export type FaultyStore = AsyncDisposable & {
@@ -178,6 +178,8 @@ export const faultyStore = async (endpoint: string): Promise<FaultyStore> => {
     heal: () => void traps.splice(0),
     on: (wanted, fault, times = Number.POSITIVE_INFINITY) => {
       const met = Promise.withResolvers<void>()
+      met.promise.catch(() => undefined)
+      setTimeout(() => met.reject(new Error(`nobody asked for ${wanted}`)), 60_000).unref()
       let count = 0
       const trap = {
         wanted,

@@ -15,6 +15,7 @@ import {
   PutObjectCommand,
   S3Client,
   UploadPartCommand,
+  UploadPartCopyCommand,
 } from '@aws-sdk/client-s3'
 import { Problem } from '../base/problem.ts'
 import type { Config } from './config.ts'
@@ -242,6 +243,41 @@ export const makeStore = (config: Config) => {
       } catch (error) {
         if (!named(error, 'NoSuchUpload', 'InvalidPart')) throw error
       }
+    },
+
+    /** Every part that a multipart upload holds, in order, acknowledged or not. */
+    partsHeld: async (bucket: Bucket, key: string, multipart: string): Promise<StoredPart[]> => {
+      const held: StoredPart[] = []
+      for (let after: string | undefined; ; ) {
+        const { Parts, ...page } = await guarded(() =>
+          client.send(new ListPartsCommand({ ...at(bucket, key), UploadId: multipart, PartNumberMarker: after })),
+        )
+        for (const { PartNumber: number, ETag: etag } of Parts ?? [])
+          if (number !== undefined && etag !== undefined) held.push({ number, etag })
+        if (page.IsTruncated !== true || page.NextPartNumberMarker === undefined) return held
+        after = page.NextPartNumberMarker
+      }
+    },
+
+    /** Copies the bytes `first` to `last` inclusive of a version under the same key into a part. Answers its ETag. */
+    copyPart: async (
+      bucket: Bucket,
+      key: string,
+      multipart: string,
+      part: { number: number; version: string; first: number; last: number },
+    ): Promise<string> => {
+      const { Bucket, Key } = at(bucket, key)
+      const command = new UploadPartCopyCommand({
+        Bucket,
+        Key,
+        UploadId: multipart,
+        PartNumber: part.number,
+        CopySource: `${Bucket}/${Key}?versionId=${part.version}`,
+        CopySourceRange: `bytes=${part.first}-${part.last}`,
+      })
+      const { CopyPartResult } = await guarded(() => client.send(command))
+      if (CopyPartResult?.ETag === undefined) throw new Error('the store copied a part without an ETag')
+      return CopyPartResult.ETag
     },
 
     /** Multipart uploads under way for exactly this key. */

@@ -2,6 +2,7 @@ import { sha256 } from '../base/digest.ts'
 import type { UploadId } from '../base/ids.ts'
 import type { Engines } from '../engines/engines.ts'
 import { inTransaction } from '../engines/postgres.ts'
+import type { ObjectFacts, StoredPart } from '../engines/store.ts'
 import type { UploadRow } from '../engines/tables.ts'
 import { addParts, beginCompleting, dropPieces, dropTails, partsOf, tailsOf, uploadById } from './queries.ts'
 import type { Part } from './receive.ts'
@@ -24,7 +25,8 @@ export const completeObject = async (engines: Engines, id: UploadId): Promise<Co
   const there = await store.facts('originals', key)
   if (there === null) await makeObject(engines, upload)
   // Asked again whatever came of that: an earlier attempt, or a call whose answer was lost, may have made it meanwhile.
-  const made = there ?? (await store.facts('originals', key))
+  const found = there ?? (await store.facts('originals', key))
+  const made = found !== null && upload.kept ? await cutShort(engines, upload, found) : found
   if (made === null) return null
   return { version: made.version ?? 'null', parts: await partsOf(db, id) }
 }
@@ -40,7 +42,43 @@ const makeObject = async (engines: Engines, upload: UploadRow): Promise<void> =>
   if (upload.multipart === null || !(await store.knowsMultipart('originals', key, upload.multipart))) return
   if (upload.kept) await gatherTails(engines, upload, upload.multipart)
   const parts = await partsOf(db, upload.id)
-  if (parts.length > 0) await store.completeMultipart('originals', key, upload.multipart, parts)
+  if (parts.length === 0) return
+  await store.completeMultipart('originals', key, upload.multipart, parts)
+  if (upload.kept && (await store.facts('originals', key)) === null)
+    await completeWithAll(engines, upload, upload.multipart, parts)
+}
+
+/**
+ * Some stores (Ceph) do not complete an object without each part they hold. An upload cut off for good may have left parts
+ * there that were never acknowledged: they come in at first, and `cutShort` takes them off again.
+ */
+const completeWithAll = async (
+  { store }: Engines,
+  upload: UploadRow,
+  multipart: string,
+  parts: Part[],
+): Promise<void> => {
+  const key = originalKey(upload.recording)
+  const last = parts.at(-1)?.number ?? 0
+  const more = (await store.partsHeld('originals', key, multipart)).filter(({ number }) => number > last)
+  if (more.length > 0) await store.completeMultipart('originals', key, multipart, [...parts, ...more])
+}
+
+/** An object that goes on beyond what was acknowledged is replaced, inside the store, by one that ends there. */
+const cutShort = async ({ db, store }: Engines, upload: UploadRow, made: ObjectFacts): Promise<ObjectFacts | null> => {
+  if (made.size <= upload.received || made.version === undefined) return made
+  const key = originalKey(upload.recording)
+  const multipart = await store.startMultipart('originals', key, 'application/octet-stream')
+  const copied: StoredPart[] = []
+  let first = 0
+  for (const { number, size } of await partsOf(db, upload.id)) {
+    const part = { number, version: made.version, first, last: first + size - 1 }
+    copied.push({ number, etag: await store.copyPart('originals', key, multipart, part) })
+    first += size
+  }
+  await store.completeMultipart('originals', key, multipart, copied)
+  await store.delete('originals', key, made.version)
+  return await store.facts('originals', key)
 }
 
 /** What was kept of an upload cut off for good ends with pieces too short for a part of their own: they become the last part. */
@@ -48,18 +86,17 @@ const gatherTails = async ({ db, store }: Engines, upload: UploadRow, multipart:
   const tails = await tailsOf(db, upload.id)
   const [first] = tails
   if (first === undefined) return
-  const body = Buffer.alloc(upload.received - first.start)
-  await readTails(store, tails, body)
-  const { number } = partAt(first.start, upload.partSize, upload.size)
-  const digest = sha256(body)
-  const etag = await store.putPart('originals', originalKey(upload.recording), multipart, {
-    number,
-    body,
-    sha256: digest,
-  })
+  const kept = Buffer.alloc(upload.received - first.start)
+  await readTails(store, tails, kept)
+  const key = originalKey(upload.recording)
+  const { number, start, end } = partAt(first.start, upload.partSize, upload.size)
+  // Where parts that nobody acknowledged follow it must be as long as any other; what fills it up is cut off again.
+  const isLast = (await store.partsHeld('originals', key, multipart)).every((part) => part.number <= number)
+  const body = isLast ? kept : Buffer.concat([kept], end - start)
+  const etag = await store.putPart('originals', key, multipart, { number, body, sha256: sha256(body) })
   await inTransaction(db, async (tx) => {
     await dropTails(tx, upload.id, tails)
-    await addParts(tx, upload.id, [{ number, size: body.length, sha256: digest, etag }])
+    await addParts(tx, upload.id, [{ number, size: kept.length, sha256: sha256(kept), etag }])
   })
 }
 

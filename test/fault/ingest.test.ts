@@ -97,11 +97,14 @@ describe('kill -9 of the api', () => {
     await house.proveCustody(dock, footage)
   })
 
-  test('while a part is half way to the store leaves the upload as it was', async () => {
+  test.for([
+    { what: 'a part is half way to the store', checksum: false, to: 12 * mib },
+    { what: 'a part goes straight on to the store', checksum: true, to: 5 * mib },
+  ])('while $what leaves the upload as it was', async ({ checksum, to }) => {
     const footage = await dock.create(randomBytes(12 * mib))
     const trap = store.on('part', arrivesInPart(mib, never), 1)
-    const sending = await dock.begin(footage, { from: 0, checksum: false })
-    await sending.write(footage.bytes.subarray(0, 8 * mib))
+    const sending = await dock.begin(footage, { from: 0, to, checksum })
+    await sending.write(footage.bytes.subarray(0, to - 1))
     await trap.met
     await api.kill()
     expect(await sending.answer).toBe(undefined)
@@ -156,8 +159,9 @@ describe('two workers at once', () => {
     await Promise.all([house.startWorker(), house.startWorker(), dock.finish(one), other.finish(two)])
     await eventually('both read it back', async () => (reading.count() === 2 ? true : undefined))
     gate.resolve()
-    const claims = await Promise.all([house.proveCustody(dock, one), house.proveCustody(other, two)])
-    expect(claims[0].recordingId).toBe(claims[1].recordingId)
+    await Promise.all([dock.receipt(one), other.receipt(two)])
+    const claims = [await house.proveCustody(dock, one), await house.proveCustody(other, two)]
+    expect(claims[0]?.recordingId).toBe(claims[1]?.recordingId)
   })
 })
 

@@ -115,6 +115,37 @@ describe('a byte that changes on the way to the store', () => {
   })
 })
 
+describe('a request that is exactly one part, which goes straight on to the store', () => {
+  const part = { from: 0, to: 5 * mib, checksum: true }
+
+  test.for([
+    { what: 'answers 503', fault: refuses(503), times: 2 },
+    { what: 'gets a changed byte', fault: flips, times: 1 },
+    { what: 'stores the part and is not heard', fault: cutsAnswer(0), times: 1 },
+  ])('is not noticed to fail when the store $what', async ({ fault, times }) => {
+    const footage = await dock.create(file())
+    const trap = store.on('part', fault, times)
+    expect((await dock.patch(footage, part))?.status).toBe(204)
+    expect(trap.count()).toBe(times)
+    await dock.finish(footage)
+    await house.proveCustody(dock, footage)
+  })
+
+  test.for([
+    { what: 'answers 503', fault: refuses(503) },
+    { what: 'gets changed bytes', fault: flips },
+    { what: 'never answers', fault: hangs },
+  ])('leaves the offset where it was when the store $what for good', async ({ fault }) => {
+    const footage = await dock.create(file())
+    const trap = store.on('part', fault)
+    expectUnavailable(await dock.patch(footage, part))
+    expect(await dock.head(footage)).toBe(0)
+    trap.lift()
+    await dock.finish(footage)
+    await house.proveCustody(dock, footage)
+  })
+})
+
 describe('a connection to the store that breaks', () => {
   test('after a part was stored and before the api heard so is not noticed by the dock', async () => {
     const footage = await dock.create(file())
