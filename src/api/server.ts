@@ -12,7 +12,7 @@ export type Api = {
   stop(): Promise<void>
 }
 
-/** More sockets than this wait in the kernel's queue: a process out of file descriptors serves nobody. */
+/** More are closed as they come: a process out of file descriptors serves nobody. So many may come at one moment, too. */
 const mostConnections = 4096
 
 const urlOf = (app: FastifyInstance): string => {
@@ -34,7 +34,7 @@ export const startApi = async (engines: Engines, options: AppOptions = {}): Prom
     await registerReceiptKey(engines)
     const app = await makeApp(engines, { ...options, readiness: { redis: ping, ...options.readiness } })
     app.server.maxConnections = mostConnections
-    await app.listen({ host: config.HTTP_HOST, port: config.HTTP_PORT })
+    await app.listen({ host: config.HTTP_HOST, port: config.HTTP_PORT, backlog: mostConnections })
     const url = urlOf(app)
     log.info({ url }, 'the api is ready')
     return {

@@ -7,6 +7,8 @@ export type Chunks = {
    * that the connection was closed before the end.
    */
   next(): Promise<Buffer | null>
+  /** Waits until `next` has something to give, and leaves it where it is; false at the end. Throws as `next` does. */
+  ready(): Promise<boolean>
   /** Lets go of the stream, wherever it stands, without destroying it. */
   close(): void
 }
@@ -37,29 +39,59 @@ export const chunksOf = (stream: Readable, signal?: AbortSignal): Chunks => {
     if (waiting === undefined) stream.pause()
     wake()
   }
+  for (const ending of endings) stream.on(ending, wake)
   let aborted = signal?.aborted === true
   const abort = (): void => {
     aborted = true
     wake()
   }
-  for (const ending of endings) stream.on(ending, wake)
-  stream.on('data', arrived)
   signal?.addEventListener('abort', abort, { once: true })
+
+  const letGo = (): void => {
+    if (lent !== undefined) release(stream, lent)
+    lent = undefined
+  }
+  /** Whether the stream is over; throws when it, or the reader, was ended before. */
+  const over = (): boolean => {
+    if (aborted) throw signal?.reason
+    if (come.length > 0) return false
+    if (stream.errored) throw stream.errored
+    if (stream.readableEnded) return true
+    if (stream.destroyed) throw new Error('the connection was closed')
+    return false
+  }
+  const woken = async (start: () => void): Promise<void> =>
+    await new Promise<void>((resolve) => {
+      waiting = resolve
+      start()
+    })
+  const flow = (): void => {
+    if (!stream.listeners('data').includes(arrived)) stream.on('data', arrived)
+    stream.resume()
+  }
+  const look = (): void => {
+    stream.once('readable', wake)
+    // At the end this makes the stream say so.
+    stream.read(0)
+  }
 
   return {
     next: async () => {
-      if (lent !== undefined) release(stream, lent)
+      letGo()
       for (;;) {
-        if (aborted) throw signal?.reason
+        if (over()) return null
         lent = come.shift()
         if (lent !== undefined) return lent
-        if (stream.errored) throw stream.errored
-        if (stream.readableEnded) return null
-        if (stream.destroyed) throw new Error('the connection was closed')
-        await new Promise<void>((resolve) => {
-          waiting = resolve
-          if (stream.isPaused()) stream.resume()
-        })
+        await woken(flow)
+      }
+    },
+    ready: async () => {
+      letGo()
+      for (;;) {
+        if (over()) return false
+        if (come.length > 0 || stream.readableLength > 0) return true
+        await woken(look)
+        stream.off('readable', wake)
       }
     },
     close: () => {

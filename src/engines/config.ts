@@ -47,7 +47,7 @@ export const Environment = Type.Object({
 
   INGEST_BUDGET_MIB: whole('Memory that all uploads of one api process share', 256, 32),
   UPLOAD_MAX_BYTES: whole('Largest file', 68_719_476_736, 1),
-  UPLOAD_PART_MIB: whole('Smallest part size; it grows so that 1,000 parts hold the file', 16, 5),
+  UPLOAD_PART_MIB: whole('Smallest part size; it grows so that 1,000 parts hold the file', 32, 5),
   UPLOAD_OPEN_PER_DOCK: whole('Uploads a dock may have open at once', 64, 1),
   UPLOAD_METADATA_BYTES: whole('Longest Upload-Metadata', 8192, 256),
   UPLOAD_EXPIRES_HOURS: whole('An upload that stands still this long goes onto the work list', 168, 1),

@@ -23,12 +23,12 @@ export const bodyReader = (body: Readable, patience: Patience, signal: AbortSign
     if (waiting) impatience.abort(new Problem('too-slow', `Nothing arrived for ${patience.idleSeconds} seconds.`))
   }, patience.idleSeconds * 1000)
 
-  const wait = async (): Promise<Buffer | null> => {
+  const wait = async <Come>(come: () => Promise<Come>): Promise<Come> => {
     const began = performance.now()
     waiting = true
     idle.refresh()
     try {
-      return await chunks.next()
+      return await come()
     } finally {
       waiting = false
       waitedMs += performance.now() - began
@@ -36,7 +36,7 @@ export const bodyReader = (body: Readable, patience: Patience, signal: AbortSign
   }
 
   const next = async (): Promise<Buffer | null> => {
-    const chunk = await wait()
+    const chunk = await wait(chunks.next)
     windowBytes += chunk?.length ?? 0
     if (waitedMs < slowWindowMs) return chunk
     if (windowBytes < (patience.slowestBytes * waitedMs) / 1000) {
@@ -51,5 +51,5 @@ export const bodyReader = (body: Readable, patience: Patience, signal: AbortSign
     clearTimeout(idle)
     chunks.close()
   }
-  return { next, close }
+  return { next, ready: async () => await wait(chunks.ready), close }
 }

@@ -15,6 +15,9 @@ export type Budget = {
   pressed(): boolean
 }
 
+/** Pages of its own: out of the common heap, large buffers of many sizes leave holes that small ones keep from closing. */
+const fresh = (size: number): Buffer => Buffer.from(new ArrayBuffer(size, { maxByteLength: size + 65_536 }), 0, size)
+
 /** Buffers are kept for the next borrower, since the kernel clears fresh memory page by page. */
 const makePool = (total: number) => {
   const free: Buffer[] = []
@@ -47,7 +50,7 @@ const makePool = (total: number) => {
         destroy(oldest)
       }
       allocated += size
-      return Buffer.allocUnsafeSlow(size)
+      return fresh(size)
     },
     keep: (buffer: Buffer): void => {
       if (allocated > total) destroy(buffer)

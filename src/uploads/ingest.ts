@@ -13,11 +13,14 @@ export type Ingest = {
 }
 type Pen = { signal: AbortSignal; layDown(): void }
 
+/** Of the memory that uploads may cost; the rest is for their connections, and for what the runtime needs for them. */
+const lentShare = 0.7
+
 export const makeIngest = ({ config, metrics }: Pick<Engines, 'config' | 'metrics'>): Ingest => {
   const writing = new Map<UploadId, { end: AbortController; out: Promise<void> }>()
   const stopping = new AbortController()
   return {
-    budget: makeBudget(config.INGEST_BUDGET_MIB * 1024 * 1024, metrics),
+    budget: makeBudget(config.INGEST_BUDGET_MIB * 1024 * 1024 * lentShare, metrics),
     takePen: async (upload) => {
       const end = new AbortController()
       const { promise: out, resolve } = Promise.withResolvers<void>()

@@ -41,6 +41,9 @@ const mostTails = 32
 /** So a request goes on that kept its memory too long while others wait: a bad line must not hold up a good one. */
 const smallPiece = 1024 * 1024
 
+/** So many parts of one request are on their way into the store at once; one while others wait for memory. */
+const mostStoring = 3
+
 type Segment = {
   loan: Loan
   since: number
@@ -59,9 +62,9 @@ type Segment = {
 
 /**
  * Passes a body on into the store, segment by segment: whole parts into the multipart upload, what is left over into
- * staging. While one part is being stored the next streams in; a request that is exactly one part, and whose sha256 is
- * known, streams straight on. With a checksum nothing is acknowledged until the
- * digest matched; without one each part is, and what came before a cut is kept.
+ * staging. While parts are being stored the next streams in; a request that is exactly one part, under its sha256, goes
+ * straight on. With a checksum nothing is acknowledged until the digest matched; without one each part is, and what came
+ * before a cut is kept.
  */
 export const receive = async (store: Store, budget: Budget, request: Request): Promise<number> => {
   const { upload, checksum, signal } = request
@@ -75,7 +78,8 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
   let tails = request.tails
   let inSmallPieces = false
   let segment: Segment | undefined
-  let storing: Promise<void> = Promise.resolve()
+  /** Parts on their way into the store, oldest first. */
+  const storing: Promise<void>[] = []
   const held: Progress = { received: position, parts: [], tails: [], carried: [] }
 
   /** Of a request that is exactly one part the digest is known beforehand, so the part need not wait for its own bytes. */
@@ -142,6 +146,7 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
   const storePart = async (
     done: Pick<Segment, 'loan' | 'number' | 'filled' | 'end' | 'carried' | 'straight'>,
     sha256: Buffer,
+    before: Promise<void> | undefined,
   ): Promise<void> => {
     const body = done.loan.bytes.subarray(0, done.filled)
     let settled = false
@@ -151,6 +156,7 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
       const etag =
         went ?? (await store.putPart('originals', originalKey(upload.recording), request.multipart, part, halt))
       settled = went !== null
+      await before
       await acknowledge({
         received: done.end,
         parts: [{ number: done.number, size: done.filled, sha256, etag }],
@@ -186,20 +192,25 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
     if (!digestMatches(checksum, whole.copy().digest())) throw new Problem('checksum-mismatch')
   }
 
-  /** The part before must be stored first, so that offsets move in order and a request holds two loans at most. */
   const passOn = async (done: Segment): Promise<void> => {
     const sha256 = digestOf(done)
     if (position === last) confirm()
-    await storing
+    while (storing.length >= (budget.pressed() ? 1 : mostStoring)) await storing.shift()
     await request.stillMay()
     segment = undefined
-    storing = storePart(done, sha256)
-    storing.catch((error: unknown) => failed.abort(error))
+    // Stored side by side, acknowledged in order.
+    const stored = storePart(done, sha256, storing.at(-1))
+    stored.catch((error: unknown) => failed.abort(error))
+    storing.push(stored)
+  }
+
+  const allStored = async (): Promise<void> => {
+    await Promise.all(storing)
   }
 
   /** Puts what there is of a segment into staging and gives its memory to those who wait. */
   const putAside = async (done: Segment, tell = true): Promise<void> => {
-    await storing
+    await allStored()
     await request.stillMay()
     segment = undefined
     done.straight?.drop()
@@ -220,7 +231,7 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
       loan.giveBack(false)
       throw error
     }
-    await storePart(done, createHash('sha256').update(body).digest())
+    await storePart(done, createHash('sha256').update(body).digest(), undefined)
   }
 
   const settle = async (done: Segment): Promise<void> => {
@@ -253,21 +264,29 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
   }
 
   const finish = async (): Promise<void> => {
-    await storing
+    await allStored()
     if (segment !== undefined) await storeTail(segment)
     segment = undefined
   }
 
   /** Without a checksum, what came before the connection broke is kept: it then ends like a shorter body. */
   const broken: unknown[] = []
-  const next = async (): Promise<Buffer | null> => {
+  const unlessBroken = async <Come>(come: () => Promise<Come>): Promise<Come | null> => {
     try {
-      return await reader.next()
+      return await come()
     } catch (error) {
       if (checksum !== undefined || halt.aborted) throw error
       broken.push(error)
       return null
     }
+  }
+  /** Memory comes first, but after a sign of life: what waits for it waits in the kernel, and who is silent holds none. */
+  const next = async (): Promise<Buffer | null> => {
+    if (segment === undefined && position < last) {
+      if ((await unlessBroken(reader.ready)) !== true) return null
+      await begin()
+    }
+    return await unlessBroken(reader.next)
   }
 
   try {
@@ -278,7 +297,7 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
     if (broken.length > 0) throw broken[0]
     return position
   } catch (error) {
-    await storing.catch(() => undefined)
+    await Promise.allSettled(storing)
     // Whoever ended this request says why; what its call to the store said when it was cut off does not matter.
     throw signal.aborted ? signal.reason : error
   } finally {

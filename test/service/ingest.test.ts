@@ -279,6 +279,22 @@ test('completing an object twice gives the same version', async () => {
   expect(await engines.store.versions('originals', originalKey(upload.recording))).toHaveLength(1)
 })
 
+test('requests that announce a body and send nothing of it hold no memory that others wait for', async () => {
+  const uploads = await Promise.all(Array.from({ length: 12 }, async () => await begin(6 * mib)))
+  const ends: string[] = []
+  const silent = uploads.map(async ({ id }) => {
+    const sent = send(id, 0, Buffer.alloc(0), { body: new PassThrough(), length: 6 * mib })
+    ends.push(await codeOf(sent))
+  })
+  const bytes = randomBytes(12 * mib)
+  const upload = await begin(bytes.length)
+  await send(upload.id, 0, bytes, { checksum: sha256Of(bytes) })
+  expect(ends).toEqual([])
+  expect((await stored(upload)).equals(bytes)).toBe(true)
+  await Promise.all(silent)
+  expect(ends).toEqual(uploads.map(() => 'too-slow'))
+})
+
 test.each(['with', 'without'])(
   'slow lines that hold all the memory, %s digests, hold up no good one, and lose nothing',
   async (digests) => {
