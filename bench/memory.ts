@@ -27,7 +27,15 @@ const measure = async (
   const tokens = await Promise.all(docks.map((dock) => dock.token()))
   forgetPeak(pid)
   const endpoint = `${installation.url}/api/v1/uploads`
-  const { seconds } = await perform(stack.sender, { kind: 'tus', endpoint, tokens, chunk: 32 * mib, sizes, atOnce })
+  const { seconds } = await perform(stack.sender, {
+    kind: 'tus',
+    endpoint,
+    tokens,
+    chunk: 32 * mib,
+    begun: true,
+    sizes,
+    atOnce,
+  })
   const grown = (peakOf(pid) - idle) / mib
   await installation.clear()
   return { rate: sizes.reduce((sum, size) => sum + size, 0) / mib / seconds, grown }

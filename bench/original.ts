@@ -34,6 +34,7 @@ export const storeOne = async (stack: Stack, installation: Installation, size: n
     endpoint,
     tokens: [await dock.token()],
     chunk,
+    begun: false,
     sizes: [size],
     atOnce: 1,
   })

@@ -53,6 +53,7 @@ const measure = async (stack: Stack, installation: Installation, dock: BenchDock
     endpoint,
     tokens: [token],
     chunk: 32 * mib,
+    begun: false,
     sizes,
     atOnce: 1,
   })

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { createReadStream, openSync, readFileSync, readSync } from 'node:fs'
+import { Agent } from 'node:http'
 import { S3Client } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
 import { Value } from 'typebox/value'
 import { type Done, Task } from './task.ts'
-import { type Slice, uploadByTus } from './tus-client.ts'
+import { createUpload, type Slice, sendFile } from './tus-client.ts'
 
 /**
  * The sending side, a process of its own, so that its processor time is nobody else's. Its files are pieces of one file of
@@ -25,15 +26,27 @@ const inMemory = ({ start, size }: Slice): Buffer => {
   return bytes
 }
 
-type Sending = (index: number) => Promise<string>
+/** `prepare` is not measured. */
+type Sending = { prepare(): Promise<void>; send(index: number): Promise<string>; close(): void }
 
 const byTus = (task: Extract<Task, { kind: 'tus' }>): Sending => {
-  const { endpoint, tokens, sizes, chunk } = task
+  const { endpoint, tokens, sizes, chunk, begun } = task
   const run = randomBytes(4).toString('hex')
-  return async (index) => {
-    const token = tokens[index % tokens.length] ?? ''
-    const slice = sliceOf(index, sizes[index] ?? 0)
-    return await uploadByTus({ endpoint, token, camera: `BENCH-${run}-${index}`, slice, chunk })
+  // New connections for each task: between two a kept one may be closed by the other side.
+  const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY })
+  const dockOf = (index: number) => ({ endpoint, agent, token: tokens[index % tokens.length] ?? '', chunk })
+  const create = async (index: number) => await createUpload(dockOf(index), `BENCH-${run}-${index}`, sizes[index] ?? 0)
+  const urls: URL[] = []
+  return {
+    prepare: async () => {
+      if (begun) urls.push(...(await Promise.all(sizes.map((_, index) => create(index)))))
+    },
+    send: async (index) => {
+      const url = urls[index] ?? (await create(index))
+      await sendFile(dockOf(index), url, sliceOf(index, sizes[index] ?? 0))
+      return url.href
+    },
+    close: () => agent.destroy(),
   }
 }
 
@@ -47,21 +60,28 @@ const bySdk = (task: Extract<Task, { kind: 'sdk' }>): Sending => {
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
   })
-  const memory = task.from === 'memory' ? task.sizes.map((size, index) => inMemory(sliceOf(index, size))) : []
+  const memory: Buffer[] = []
   const streamOf = (index: number) => {
     const { start, size } = sliceOf(index, task.sizes[index] ?? 0)
     return createReadStream(path, { start, end: start + size - 1, highWaterMark: streamBuffer })
   }
-  return async (index) => {
-    const Key = `${task.prefix}${randomBytes(8).toString('hex')}`
-    const params = { Bucket: task.bucket, Key, Body: memory[index] ?? streamOf(index) }
-    await new Upload({ client, params, partSize: task.partSize }).done()
-    return Key
+  return {
+    prepare: async () => {
+      if (task.from === 'memory') memory.push(...task.sizes.map((size, index) => inMemory(sliceOf(index, size))))
+    },
+    send: async (index) => {
+      const Key = `${task.prefix}${randomBytes(8).toString('hex')}`
+      const params = { Bucket: task.bucket, Key, Body: memory[index] ?? streamOf(index) }
+      await new Upload({ client, params, partSize: task.partSize }).done()
+      return Key
+    },
+    close: () => client.destroy(),
   }
 }
 
 const perform = async (task: Task): Promise<Done> => {
-  const send = task.kind === 'tus' ? byTus(task) : bySdk(task)
+  const { prepare, send, close } = task.kind === 'tus' ? byTus(task) : bySdk(task)
+  await prepare()
   const places: string[] = []
   let next = 0
   const line = async (): Promise<void> => {
@@ -69,7 +89,9 @@ const perform = async (task: Task): Promise<Done> => {
   }
   const began = performance.now()
   await Promise.all(Array.from({ length: task.atOnce }, line))
-  return { seconds: (performance.now() - began) / 1000, places }
+  const seconds = (performance.now() - began) / 1000
+  close()
+  return { seconds, places }
 }
 
 process.on('message', (task) => {

@@ -17,6 +17,8 @@ export const Task = Type.Union([
     /** Files go to them in turn. */
     tokens: Type.Array(Type.String()),
     chunk: Type.Integer(),
+    /** Whether every upload is begun before the clock runs. */
+    begun: Type.Boolean(),
     ...Files,
   }),
   Type.Object({

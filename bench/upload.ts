@@ -55,7 +55,7 @@ const compare = async (
   const nothing = async () => undefined
   const byTus = async (endpoint: string): Promise<Task> => {
     const tokens = await Promise.all(docks.slice(0, atOnce).map((dock) => dock.token()))
-    return { kind: 'tus', endpoint, tokens, chunk, sizes, atOnce }
+    return { kind: 'tus', endpoint, tokens, chunk, begun: false, sizes, atOnce }
   }
   const bySdk = (partMiB: number, from: 'file' | 'memory') =>
     contender<Sample>(async () => {
