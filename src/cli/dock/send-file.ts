@@ -51,11 +51,30 @@ const create = async (dock: Dock, file: Prepared): Promise<string> => {
 const askOffset = async (dock: Dock, address: string, size: number): Promise<number> =>
   offsetIn(await dock.installation.call({ method: 'HEAD', to: address, headers: tus, signal: dock.signal }), size)
 
+/** Digests of chunks, of which one may be worked out ahead, while the installation stores the one before. */
+const chunkDigests = (handle: FileHandle, signal: AbortSignal) => {
+  let ahead: { start: number; end: number; digest: Promise<Buffer> } | undefined
+  const digest = async (start: number, end: number) => await digestOf(handle, start, end, { signal })
+  return {
+    of: async (start: number, end: number): Promise<Buffer> => {
+      const known = ahead?.start === start && ahead.end === end ? ahead.digest : digest(start, end)
+      ahead = undefined
+      return await known
+    },
+    workOut: (start: number, end: number): void => {
+      ahead = { start, end, digest: digest(start, end) }
+      // It may never be asked for.
+      ahead.digest.catch(() => undefined)
+    },
+  }
+}
+
 /** Sends one chunk under its own digest; answers where the upload stands then. */
 const sendChunk = async (
   dock: Dock,
   file: Prepared,
   handle: FileHandle,
+  digests: ReturnType<typeof chunkDigests>,
   address: string,
   offset: number,
 ): Promise<number> => {
@@ -63,7 +82,7 @@ const sendChunk = async (
   const { name, size } = file
   const end = chunkEnd(dock.chunks, offset, size)
   // Read twice rather than kept: the digest goes first, and a chunk in memory for every file at once adds up.
-  const digest = await digestOf(handle, offset, end, { signal })
+  const digest = await digests.of(offset, end)
   await refuseChanged(handle, file)
   const pieces = async function* () {
     let done = offset
@@ -73,6 +92,7 @@ const sendChunk = async (
       done += piece.length
       tell({ type: 'sending', name, done, size })
     }
+    if (end < size) digests.workOut(end, chunkEnd(dock.chunks, end, size))
   }
   const answer = await dock.installation.call({
     method: 'PATCH',
@@ -105,6 +125,7 @@ export const sendFile = async (dock: Dock, file: Prepared, begun: string | undef
   const { memory, tell } = dock
   const { name, size } = file
   const trying = dock.trying(name)
+  const digests = chunkDigests(handle, dock.signal)
   let address = begun
   let offset: number | undefined
   for (;;) {
@@ -119,7 +140,7 @@ export const sendFile = async (dock: Dock, file: Prepared, begun: string | undef
       offset ??= await askOffset(dock, address, size)
       tell({ type: 'sending', name, done: offset, size })
       if (offset === size) return address
-      offset = await sendChunk(dock, file, handle, address, offset)
+      offset = await sendChunk(dock, file, handle, digests, address, offset)
       dock.chunks = afterSuccess(dock.chunks)
       trying.moved()
     } catch (error) {
