@@ -7,7 +7,8 @@ import { brokenRead, type Store } from '../engines/store.ts'
 import type { Part } from '../uploads/receive.ts'
 import { originalKey } from '../uploads/upload.ts'
 
-export type ReadBack = { size: number; sha256: Sha256 }
+/** `partsIntact` is true where no parts were given. */
+export type ReadBack = { size: number; sha256: Sha256; partsIntact: boolean }
 
 type Wanted = {
   recording: RecordingId
@@ -15,6 +16,8 @@ type Wanted = {
   size: number
   /** A file to write the same bytes into, for probing. */
   copyTo?: string
+  /** Digested one by one too, where the digest of the whole is not known or not the expected one. */
+  parts?: Part[]
   signal: AbortSignal
   progress(fraction: number): void
 }
@@ -28,6 +31,7 @@ export const readBack = async (store: Store, wanted: Wanted): Promise<ReadBack |
   if (stream === null) return null
   const chunks = chunksOf(stream, signal)
   const hash = createHash('sha256')
+  const checker = wanted.parts === undefined ? undefined : partChecker(wanted.parts)
   const copy = wanted.copyTo === undefined ? undefined : await open(wanted.copyTo, 'wx', 0o644)
   let size = 0
   let told = 0
@@ -35,6 +39,7 @@ export const readBack = async (store: Store, wanted: Wanted): Promise<ReadBack |
     const writer = copy === undefined ? undefined : blockWriter(copy)
     for (let chunk = await chunks.next(); chunk !== null; chunk = await chunks.next()) {
       hash.update(chunk)
+      checker?.update(chunk)
       await writer?.write(chunk)
       size += chunk.length
       if (size - told < block) continue
@@ -50,7 +55,7 @@ export const readBack = async (store: Store, wanted: Wanted): Promise<ReadBack |
     await copy?.close()
   }
   wanted.progress(1)
-  return { size, sha256: hex(hash.digest()) }
+  return { size, sha256: hex(hash.digest()), partsIntact: checker?.intact() ?? true }
 }
 
 /** Gathers bytes into blocks and writes one while the next fills. */
@@ -89,32 +94,31 @@ const writeAll = async (file: FileHandle, bytes: Buffer): Promise<void> => {
   for (let at = 0; at < bytes.length; ) at += (await file.write(bytes, at)).bytesWritten
 }
 
-/** Reads the original again and names the first part that is not as it was acknowledged; null when all are. */
-export const damagedPart = async (
-  store: Store,
-  wanted: Omit<Wanted, 'copyTo' | 'progress'>,
-  parts: Part[],
-): Promise<number | null> => {
-  let first = 0
-  for (const part of parts) {
-    const range = { first, last: first + part.size - 1 }
-    const stream = await store.read('originals', originalKey(wanted.recording), {
-      version: wanted.version,
-      range,
-      signal: wanted.signal,
-    })
-    if (stream === null) return part.number
-    const hash = createHash('sha256')
-    const chunks = chunksOf(stream, wanted.signal)
-    try {
-      for (let chunk = await chunks.next(); chunk !== null; chunk = await chunks.next()) hash.update(chunk)
-    } catch (error) {
-      throw brokenRead(error)
-    } finally {
-      stream.destroy()
-    }
-    if (!hash.digest().equals(part.sha256)) return part.number
-    first += part.size
+/** Digests part after part. `intact` says whether all bytes lay in parts that are as they were acknowledged. */
+const partChecker = (parts: Part[]) => {
+  let index = 0
+  let at = 0
+  let hash = createHash('sha256')
+  let intact = true
+  return {
+    update: (chunk: Buffer): void => {
+      for (let taken = 0; taken < chunk.length && intact; ) {
+        const part = parts[index]
+        if (part === undefined) {
+          intact = false
+          return
+        }
+        const more = Math.min(part.size - at, chunk.length - taken)
+        hash.update(chunk.subarray(taken, taken + more))
+        taken += more
+        at += more
+        if (at < part.size) continue
+        intact = hash.digest().equals(part.sha256)
+        hash = createHash('sha256')
+        index += 1
+        at = 0
+      }
+    },
+    intact: (): boolean => intact && index === parts.length,
   }
-  return first === wanted.size ? null : parts.length
 }

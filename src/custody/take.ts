@@ -22,7 +22,7 @@ import {
   recordingById,
   recordingForUpdate,
 } from './queries.ts'
-import { damagedPart, type ReadBack, readBack } from './read-back.ts'
+import { type ReadBack, readBack } from './read-back.ts'
 import { signReceipt } from './receipt.ts'
 import { expectedDigest, judge } from './verdict.ts'
 
@@ -79,27 +79,13 @@ const verify = async (
   copyTo: string | undefined,
 ): Promise<Verified> => {
   const object = await objectOf(engines, recording, upload, run)
-  const read =
-    object === null
-      ? null
-      : await readBack(engines.store, {
-          recording: recording.id,
-          version: object.version,
-          size: recording.size,
-          signal: run.signal,
-          progress: (fraction) => run.progress(fraction * 0.9),
-          ...(copyTo === undefined ? {} : { copyTo }),
-        })
-  if (object === null || read === null) {
+  const expected = expectedDigest(recording, upload)
+  const read = object === null ? null : await readOriginal(engines, recording, object, expected, run, copyTo)
+  if (read === null) {
     await quarantine(engines, recording, upload, run, 'parts-mismatch', null)
     return { outcome: 'quarantined', wroteCopy: false }
   }
-  const expected = expectedDigest(recording, upload)
-  const verdict = judge(read, {
-    size: recording.size,
-    sha256: expected,
-    partsIntact: await partsIntact(engines, recording, object, read, expected, run),
-  })
+  const verdict = judge(read, { size: recording.size, sha256: expected })
   if (!verdict.matches) {
     await quarantine(engines, recording, upload, run, verdict.because, read.sha256)
     return { outcome: 'quarantined', wroteCopy: false }
@@ -125,18 +111,29 @@ const objectOf = async (
   return object
 }
 
-/** Where the whole digest is the declared one, every part is as it came. Otherwise each part is read against its own digest. */
-const partsIntact = async (
-  engines: Engines,
+/** Where the whole digest is the declared one, every part is as it came. Otherwise each is digested too. */
+const readOriginal = async (
+  { store }: Engines,
   recording: RecordingRow,
-  object: Completed,
-  read: ReadBack,
+  { version, parts }: Completed,
   expected: Sha256 | null,
-  run: Job,
-): Promise<boolean> => {
-  if (read.sha256 === expected || recording.size === 0) return true
-  const wanted = { recording: recording.id, version: object.version, size: read.size, signal: run.signal }
-  return (await damagedPart(engines.store, wanted, object.parts)) === null
+  { signal, progress }: Job,
+  copyTo: string | undefined,
+): Promise<ReadBack | null> => {
+  const wanted = {
+    recording: recording.id,
+    version,
+    size: recording.size,
+    signal,
+    progress: (fraction: number) => progress(fraction * 0.9),
+  }
+  const read = await readBack(store, {
+    ...wanted,
+    ...(copyTo === undefined ? {} : { copyTo }),
+    ...(expected === null ? { parts } : {}),
+  })
+  if (read === null || expected === null || read.sha256 === expected) return read
+  return await readBack(store, { ...wanted, parts })
 }
 
 const service = (run: Job): Actor => ({

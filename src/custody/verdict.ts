@@ -11,11 +11,8 @@ export const expectedDigest = (recording: RecordingRow, upload: UploadRow): Sha2
   return upload.kept ? null : upload.sha256
 }
 
-export const judge = (
-  read: ReadBack,
-  expected: { size: number; sha256: Sha256 | null; partsIntact: boolean },
-): Verdict => {
-  if (read.size !== expected.size || !expected.partsIntact) return { matches: false, because: 'parts-mismatch' }
+export const judge = (read: ReadBack, expected: { size: number; sha256: Sha256 | null }): Verdict => {
+  if (read.size !== expected.size || !read.partsIntact) return { matches: false, because: 'parts-mismatch' }
   if (expected.sha256 !== null && read.sha256 !== expected.sha256) return { matches: false, because: 'digest-mismatch' }
   return { matches: true }
 }
