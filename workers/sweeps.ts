@@ -1,3 +1,4 @@
+import { forgetDownloads } from '../src/downloads/actions.ts'
 import type { Sweep } from '../src/jobs/sweeps.ts'
 import { expireUploads, removeExpiredParts } from '../src/uploads/worklist.ts'
 
@@ -5,4 +6,5 @@ import { expireUploads, removeExpiredParts } from '../src/uploads/worklist.ts'
 export const sweeps: Sweep[] = [
   { name: 'expire-uploads', everySeconds: 60, run: expireUploads },
   { name: 'remove-expired-parts', everySeconds: 600, run: removeExpiredParts },
+  { name: 'forget-downloads', everySeconds: 3600, run: forgetDownloads },
 ]

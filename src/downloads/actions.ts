@@ -9,7 +9,7 @@ import { actor, type Person } from '../people/person.ts'
 import { checkReason } from '../people/reasons.ts'
 import { refuseUnseen } from '../recordings/actions.ts'
 import { newToken, tokenDigest, whyNot } from './download.ts'
-import { downloadByToken, insertDownload, recordingToDownload } from './queries.ts'
+import { deleteDownloads, downloadByToken, insertDownload, recordingToDownload } from './queries.ts'
 
 /**
  * Gives a person an address at which the original can be fetched for a while. The entry, with the reason, commits with it.
@@ -53,6 +53,13 @@ export const requestDownload = async (engines: Engines, person: Person, id: Reco
   if (given.code !== 'not-ready') await recordRefusal(engines, act)
   throw given
 }
+
+/** For so long an address that is over is still known, and says so. */
+const knownDays = 7
+
+/** Forgets addresses that were over long ago; their entries stay. Answers how many. */
+export const forgetDownloads = async ({ clock, db }: Engines): Promise<number> =>
+  await deleteDownloads(db, new Date(clock.now().getTime() - knownDays * 86_400_000))
 
 /** An original that may be served now. */
 export type Original = {

@@ -19,6 +19,12 @@ export const insertDownload = async (tx: Tx, download: Insertable<DownloadsTable
   await tx.insertInto('downloads').values(download).execute()
 }
 
+/** Answers how many went. */
+export const deleteDownloads = async (db: Db, expiredBefore: Date): Promise<number> => {
+  const { numDeletedRows } = await db.deleteFrom('downloads').where('expiresAt', '<', expiredBefore).executeTakeFirst()
+  return Number(numDeletedRows)
+}
+
 /** What stands behind an address, as it is now. */
 export const downloadByToken = async (db: Db, token: Buffer) =>
   await db

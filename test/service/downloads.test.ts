@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hex, sha256 } from '../../src/base/digest.ts'
 import { newId, type RecordingId } from '../../src/base/ids.ts'
 import { Problem } from '../../src/base/problem.ts'
-import { type Original, originalAt, requestDownload } from '../../src/downloads/actions.ts'
+import { forgetDownloads, type Original, originalAt, requestDownload } from '../../src/downloads/actions.ts'
 import { tokenDigest } from '../../src/downloads/download.ts'
 import { openOriginal } from '../../src/downloads/stream.ts'
 import type { Clock } from '../../src/engines/clock.ts'
@@ -173,6 +173,19 @@ describe('an address', () => {
     expect(await codeOf(originalAt(engines, token))).toBe('link-expired')
     now = began
     expect((await entriesAbout(engines, id)).map(({ outcome }) => outcome)).toEqual(['allowed'])
+  })
+
+  test('is forgotten a week after its time, and its entry stays', async () => {
+    const { id, token } = await addressOf()
+    const began = now
+    now = new Date(began.getTime() + 7 * 86_400_000)
+    await forgetDownloads(engines)
+    expect(await codeOf(originalAt(engines, token))).toBe('link-expired')
+    now = new Date(began.getTime() + 8 * 86_400_000)
+    expect(await forgetDownloads(engines)).toBeGreaterThan(0)
+    expect(await codeOf(originalAt(engines, token))).toBe('not-found')
+    now = began
+    expect(await entriesAbout(engines, id)).toHaveLength(1)
   })
 
   test('ends when the account that asked for it is suspended, which is recorded', async () => {

@@ -48,9 +48,9 @@ test('code that is older than a migration allows refuses to start, and says what
 })
 
 test('code that is newer than the database refuses to start, and says what to do', async () => {
-  await asOwner("update schema_needs set migration = 'x' where migration = '0008-downloads'")
-  await expect(refuseWrongSchema(db)).rejects.toThrow(/lacks 0008-downloads.*exhibit -- migrate/)
-  await asOwner("update schema_needs set migration = '0008-downloads' where migration = 'x'")
+  await asOwner("update schema_needs set migration = 'x' where migration = '0009-downloads-end'")
+  await expect(refuseWrongSchema(db)).rejects.toThrow(/lacks 0009-downloads-end.*exhibit -- migrate/)
+  await asOwner("update schema_needs set migration = '0009-downloads-end' where migration = 'x'")
 })
 
 test('the application has a role of its own that can neither make tables nor take rights', async () => {
