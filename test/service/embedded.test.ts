@@ -357,7 +357,8 @@ describe('one clear sentence is given for', limit, () => {
   test('a data folder that cannot be written', async () => {
     const file = join(place, 'file')
     writeFileSync(file, '')
-    expect(await refusal(startEngines({ ...start, dataDir: join(file, 'data') }))).toContain('cannot be written')
+    for (const dataDir of [join(file, 'data'), '/proc/exhibit/data'])
+      expect(await refusal(startEngines({ ...start, dataDir }))).toContain('cannot be written')
   })
 
   test('a taken port, and what did start is stopped', async () => {

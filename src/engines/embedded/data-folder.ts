@@ -11,7 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { Static, TSchema } from 'typebox'
 import Value from 'typebox/value'
 import { SetupError } from './setup-error.ts'
@@ -39,8 +39,18 @@ export type DataFolder = {
   settings: string
 }
 
+/** Level by level: where nothing can be made, as in /proc, Node's own recursion never ends. */
 const makeFolder = (path: string, mode: number): string => {
-  if (mkdirSync(path, { recursive: true }) !== undefined) chmodSync(path, mode)
+  if (existsSync(path)) return path
+  makeFolder(dirname(path), 0o755)
+  try {
+    mkdirSync(path)
+  } catch (error) {
+    // Another process may have been first.
+    if (existsSync(path)) return path
+    throw error
+  }
+  chmodSync(path, mode)
   return path
 }
 
