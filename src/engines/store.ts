@@ -92,6 +92,8 @@ export const makeS3Client = (config: Config, maxAttempts = 4): S3Client =>
 export const makeStore = (config: Config) => {
   // It tries again itself (`guarded`): four time-outs one after the other are too long for whoever waits.
   const client = makeS3Client(config, 1)
+  // Streams out of the store have connections of their own: people who read slowly must not hold up docks.
+  const reading = makeS3Client(config, 1)
   const digests = new WeakMap<object, Buffer>()
   // Puts our own digest into the signed `x-amz-content-sha256`, so that the store checks the body against it.
   client.middlewareStack.add(
@@ -328,7 +330,7 @@ export const makeStore = (config: Config) => {
     ): Promise<Readable | null> => {
       try {
         const { Body } = await guarded(() =>
-          client.send(
+          reading.send(
             new GetObjectCommand({
               ...at(bucket, key),
               ...(wanted.version === undefined ? {} : { VersionId: wanted.version }),
@@ -372,6 +374,9 @@ export const makeStore = (config: Config) => {
       )
     },
 
-    close: (): void => client.destroy(),
+    close: (): void => {
+      client.destroy()
+      reading.destroy()
+    },
   }
 }
