@@ -69,6 +69,14 @@ test('what is up is found by the other commands, and is well', async () => {
   expect(code).toBe(0)
 })
 
+test('a dock is enrolled with what is up by naming the folder alone', async () => {
+  const key = join(folder, 'scratch', 'dock.json')
+  const words = ['dock', 'enrol', '--name', 'Desk', '--site', 'Here', '--key', key, '--data', folder, '--json']
+  const { code, out } = await runCommand(words)
+  expect(code).toBe(0)
+  expect(await asAdmin('GET', '/docks')).toMatchObject({ items: [{ id: JSON.parse(out).dock, name: 'Desk' }] })
+})
+
 test('keys and passwords are for their owner only', () => {
   const mode = (name: string) => statSync(join(folder, name)).mode & 0o777
   expect([mode('keys'), mode('settings')]).toEqual([0o700, 0o700])

@@ -2,7 +2,9 @@ import { generateKeyPairSync } from 'node:crypto'
 import { Command } from 'commander'
 import { Type } from 'typebox'
 import { IdOf } from '../../base/ids.ts'
+import { issueToken } from '../../engines/embedded/issue-token.ts'
 import { Failure } from '../failure.ts'
+import { whereaboutsOf } from '../up/whereabouts.ts'
 import { kidOf, type PublicKey, publicKeysIn } from '../verify-receipt.ts'
 import { type Enrolment, type Pending, readBefore, writeEnrolment } from './enrolment.ts'
 import { type Http, makeHttp } from './http.ts'
@@ -79,7 +81,17 @@ export const enrolDock = async (wish: Wish): Promise<Enrolment & { before: boole
 const isOpenToEavesdroppers = (url: string): boolean =>
   /^http:/i.test(url) && !/^http:\/\/(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:|\/|$)/i.test(url)
 
-type Options = { name: string; site: string; key: string; url: string; token?: string; json?: true }
+type Options = { name: string; site: string; key: string; url: string; token?: string; data?: string; json?: true }
+
+const named = ({ url, token = process.env.EXHIBIT_TOKEN }: Options) => {
+  if (!token) throw new Failure('A token of an admin is needed: give it in EXHIBIT_TOKEN or with --token.')
+  return { url, token }
+}
+
+const embedded = async (dataDir: string) => {
+  const { url, issuer } = whereaboutsOf(dataDir)
+  return { url, token: await issueToken({ issuer, role: 'admin' }) }
+}
 
 export const enrolCommand = (): Command =>
   new Command('enrol')
@@ -92,11 +104,11 @@ export const enrolCommand = (): Command =>
       '--token <token>',
       'of an admin; better in the environment variable EXHIBIT_TOKEN, which other users cannot see',
     )
+    .option('--data <folder>', 'data folder of an embedded stack, instead of --url and --token')
     .option('--json', 'answer as JSON')
     .action(async (options: Options) => {
-      const token = options.token ?? process.env.EXHIBIT_TOKEN
-      if (!token) throw new Failure('A token of an admin is needed: give it in EXHIBIT_TOKEN or with --token.')
-      const { name, site, url, key, json } = options
+      const { name, site, key, json } = options
+      const { url, token } = options.data === undefined ? named(options) : await embedded(options.data)
       if (isOpenToEavesdroppers(url)) {
         console.error(`${url} is reached without TLS: anybody on the way can read the token and exchange the keys.`)
       }
