@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { learnStorePromises, promisesInWords } from '../engines/buckets.ts'
+import { promisesInWords } from '../engines/enforced.ts'
 import type { Engines } from '../engines/engines.ts'
 import { databaseAnswers } from '../engines/postgres.ts'
 import type { IssuerKeys } from '../people/issuer.ts'
@@ -55,33 +55,16 @@ export const makeReadiness = (checks: Readiness): (() => Promise<Report>) => {
   }
 }
 
-/** What the store enforces, in words: learnt by deeds when first asked, and again as long as that fails. */
-const learnt = ({ config, log }: Pick<Engines, 'config' | 'log'>): (() => Promise<string | undefined>) => {
-  let known: string | undefined
-  let running: Promise<void> | undefined
-  const learn = async (): Promise<void> => {
-    try {
-      const promises = await learnStorePromises(config)
-      known = promisesInWords(promises)
-      log[Object.values(promises).every(Boolean) ? 'info' : 'warn']({ ...promises }, 'what the store enforces')
-    } catch {
-      log.warn('what the store enforces could not be learnt')
-    } finally {
-      running = undefined
-    }
-  }
-  return async () => {
-    if (known !== undefined) return known
-    running ??= learn()
-    await Promise.race([running, delay(learningMs, undefined, { ref: false })])
-    return known
-  }
+/** In words; `undefined` while it is not known. Whoever asks does not wait long. */
+const enforcedInWords = async ({ enforced }: Pick<Engines, 'enforced'>): Promise<string | undefined> => {
+  const late = delay(learningMs, undefined, { ref: false })
+  const promises = await Promise.race([enforced.learn(), late])
+  return promises === undefined ? undefined : promisesInWords(promises)
 }
 
-type Depended = Pick<Engines, 'config' | 'log' | 'db' | 'store' | 'ffmpeg'>
+type Depended = Pick<Engines, 'db' | 'store' | 'enforced' | 'ffmpeg'>
 
 export const standardChecks = (engines: Depended, keys: IssuerKeys): Readiness => {
-  const enforced = learnt(engines)
   return {
     database: async () => {
       await databaseAnswers(engines.db)
@@ -89,7 +72,7 @@ export const standardChecks = (engines: Depended, keys: IssuerKeys): Readiness =
     },
     store: async () => {
       await engines.store.answers()
-      return (await enforced()) ?? 'answers; what it enforces is not known yet'
+      return (await enforcedInWords(engines)) ?? 'answers; what it enforces is not known yet'
     },
     issuer: async () => {
       await keys.answers()

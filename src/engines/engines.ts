@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from './clock.ts'
 import type { Config } from './config.ts'
+import { type Enforced, makeEnforced } from './enforced.ts'
 import { type Ffmpeg, makeFfmpeg } from './ffmpeg.ts'
 import type { Log } from './log.ts'
 import { type Metrics, makeMetrics } from './metrics.ts'
@@ -15,6 +16,7 @@ export type Engines = {
   clock: Clock
   db: Db
   store: Store
+  enforced: Enforced
   ffmpeg: Ffmpeg
   scratch: Scratch
   receiptKey: ReceiptKey
@@ -33,6 +35,7 @@ export const makeEngines = async (config: Config, log: Log, clock: Clock = syste
     clock,
     db,
     store,
+    enforced: makeEnforced(config, log),
     ffmpeg: await makeFfmpeg({ log, scratch }),
     scratch,
     receiptKey,

@@ -27,6 +27,9 @@ export type ObjectFacts = { size: number; version: string | undefined }
 /** The bytes cannot have arrived as they left: the store computed another digest than the signed one. */
 const digestRefusals = new Set(['XAmzContentSHA256Mismatch', 'BadDigest', 'InvalidDigest', 'SignatureDoesNotMatch'])
 
+/** Whether the store found other bytes than the digest they came under. */
+export const refusesDigest = (error: unknown): boolean => error instanceof Error && digestRefusals.has(error.name)
+
 /** How often a request is made while the store is unavailable, and the longest pause between two. */
 const usualTries = 4
 const longestWaitMs = 1000
@@ -144,7 +147,7 @@ export const makeStore = (config: Config) => {
       try {
         return await guarded(send, { tries: Number.POSITIVE_INFINITY, signal })
       } catch (error) {
-        if (!(error instanceof Error) || !digestRefusals.has(error.name)) throw error
+        if (!refusesDigest(error)) throw error
         if (attempt === 3) throw storeUnavailable(error, 'What reaches the object store is not what is sent to it.')
       }
     }

@@ -163,7 +163,7 @@ const write = async (
   append: Append,
   signal: AbortSignal,
 ): Promise<UploadRow> => {
-  const { config, db, store } = engines
+  const { config, db, enforced, store } = engines
   const multipart = upload.multipart ?? (await beginMultipart(engines, upload))
   let standing = upload
   try {
@@ -175,6 +175,7 @@ const write = async (
       body: append.body,
       length: append.length,
       checksum: append.checksum,
+      storeChecks: enforced.known()?.digests === true,
       signal,
       patience: { idleSeconds: config.UPLOAD_IDLE_SECONDS, slowestBytes: config.UPLOAD_SLOWEST_BYTES },
       holdMs: config.UPLOAD_HOLD_SECONDS * 1000,

@@ -25,6 +25,8 @@ export type Request = {
   /** Bytes the request announced, or undefined when it did not say. */
   length: number | undefined
   checksum: Checksum | undefined
+  /** Whether the store was seen to refuse bytes under a wrong digest. */
+  storeChecks: boolean
   signal: AbortSignal
   patience: Patience
   /** How long a segment may keep its memory while others wait for theirs. */
@@ -60,11 +62,13 @@ type Segment = {
   straight: Straight | undefined
 }
 
+const bytesOf = ({ loan, filled }: Pick<Segment, 'loan' | 'filled'>): Buffer => loan.bytes.subarray(0, filled)
+
 /**
  * Passes a body on into the store, segment by segment: whole parts into the multipart upload, what is left over into
  * staging. While parts are being stored the next streams in; a request that is exactly one part, under its sha256, goes
- * straight on. With a checksum nothing is acknowledged until the digest matched; without one each part is, and what came
- * before a cut is kept.
+ * straight on, and where the store was seen to check digests it alone holds the part against it. With a checksum nothing is
+ * acknowledged until the digest matched; without one each part is, and what came before a cut is kept.
  */
 export const receive = async (store: Store, budget: Budget, request: Request): Promise<number> => {
   const { upload, checksum, signal } = request
@@ -78,6 +82,8 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
   let tails = request.tails
   let inSmallPieces = false
   let segment: Segment | undefined
+  /** The store alone holds this request, one part under the dock's own digest, against it: nothing is digested here. */
+  let vouched = false
   /** Parts on their way into the store, oldest first. */
   const storing: Promise<void>[] = []
   const held: Progress = { received: position, parts: [], tails: [], carried: [] }
@@ -120,6 +126,7 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
       throw error
     }
     segment = made
+    vouched = made.straight !== undefined && request.storeChecks
     // The digest of the first segment and that of the request run together as long as they cover the same bytes.
     if (carried.length > 0 || checksum?.algorithm !== 'sha256' || position !== upload.received) {
       made.hash = createHash('sha256').update(loan.bytes.subarray(0, made.filled))
@@ -129,8 +136,15 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
 
   const digestOf = (done: Segment): Buffer => {
     if (done.hash !== 'whole') return done.hash.digest()
+    if (vouched && checksum !== undefined) return checksum.digest
     if (whole === undefined) throw new Error('a segment without a digest')
     return whole.copy().digest()
+  }
+
+  /** The part does not go straight on after all, or the store refused it: what came of it is digested here. */
+  const digestHere = (came: Buffer): void => {
+    if (vouched) whole?.update(came)
+    vouched = false
   }
 
   const acknowledge = async (progress: Progress): Promise<void> => {
@@ -148,10 +162,14 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
     sha256: Buffer,
     before: Promise<void> | undefined,
   ): Promise<void> => {
-    const body = done.loan.bytes.subarray(0, done.filled)
+    const body = bytesOf(done)
     let settled = false
     try {
       const went = await done.straight?.finish()
+      if (went === null) {
+        digestHere(body)
+        confirm()
+      }
       const part = { number: done.number, body, sha256 }
       const etag =
         went ?? (await store.putPart('originals', originalKey(upload.recording), request.multipart, part, halt))
@@ -169,7 +187,7 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
   }
 
   const storeTail = async (done: Segment, tell = true): Promise<void> => {
-    const body = done.loan.bytes.subarray(0, done.filled)
+    const body = bytesOf(done)
     const tail = {
       start: done.start,
       size: done.filled,
@@ -188,7 +206,7 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
   }
 
   const confirm = (): void => {
-    if (checksum === undefined || whole === undefined) return
+    if (checksum === undefined || whole === undefined || vouched) return
     if (!digestMatches(checksum, whole.copy().digest())) throw new Problem('checksum-mismatch')
   }
 
@@ -214,6 +232,7 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
     await request.stillMay()
     segment = undefined
     done.straight?.drop()
+    digestHere(bytesOf(done))
     await storeTail(done, tell)
   }
 
@@ -250,7 +269,7 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
       const wanted = Math.min(chunk.length - at, into.until - position)
       const piece = chunk.subarray(at, at + wanted)
       piece.copy(into.loan.bytes, into.filled)
-      whole?.update(piece)
+      if (!vouched) whole?.update(piece)
       if (into.hash !== 'whole') into.hash.update(piece)
       into.filled += wanted
       into.straight?.came(into.filled)
@@ -291,6 +310,7 @@ export const receive = async (store: Store, budget: Budget, request: Request): P
 
   try {
     for (let chunk = await next(); chunk !== null; chunk = await next()) await fill(chunk)
+    if (segment !== undefined) digestHere(bytesOf(segment))
     confirm()
     await finish()
     if (checksum !== undefined) await request.commit(held)

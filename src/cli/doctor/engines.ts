@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { sql } from 'kysely'
-import { learnStorePromises, promisesInWords } from '../../engines/buckets.ts'
 import type { Config } from '../../engines/config.ts'
+import { learnStorePromises, promisesInWords } from '../../engines/enforced.ts'
 import type { Log } from '../../engines/log.ts'
 import { refuseWrongSchema } from '../../engines/migrate.ts'
 import { connect, type Db } from '../../engines/postgres.ts'
