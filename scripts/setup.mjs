@@ -5,6 +5,7 @@
 //   node scripts/setup.mjs             everything; fails when a program is missing and may not be installed
 //   node scripts/setup.mjs --lenient   everything that may be installed; a missing program is only named
 //   node scripts/setup.mjs --packages  npm packages only
+//   node scripts/setup.mjs --browser   everything, and a browser to try the player with
 //
 // Ends with 0 ready, 1 an installation failed, 2 wrong use, 3 something that only you can install is missing.
 import { spawnSync } from 'node:child_process'
@@ -33,6 +34,7 @@ const programs = {
   bwrap: 'bubblewrap',
   curl: 'curl',
   openssl: 'openssl',
+  ...(process.argv.includes('--browser') ? { chromium: 'chromium' } : {}),
 }
 
 class Stop extends Error {
@@ -227,8 +229,9 @@ const alone = async () => {
 
 const main = async () => {
   const flags = process.argv.slice(2)
-  const unknown = flags.find((flag) => flag !== '--lenient' && flag !== '--packages')
-  if (unknown !== undefined) throw new Stop(`Unknown option ${unknown}; there are --lenient and --packages.`, 2)
+  const known = ['--lenient', '--packages', '--browser']
+  const unknown = flags.find((flag) => !known.includes(flag))
+  if (unknown !== undefined) throw new Stop(`Unknown option ${unknown}; there are ${known.join(', ')}.`, 2)
   const lenient = flags.includes('--lenient')
   const missing = () => (flags.includes('--packages') ? [] : missingPrograms())
 

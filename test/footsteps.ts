@@ -90,7 +90,8 @@ export const sendFile = async (engines: Engines, dock: Uploader, bytes: Buffer, 
   return { upload: upload.id, recording: upload.recording, sha256 }
 }
 
-const runOf = (over: Partial<Run> = {}): Run => ({
+/** A job's run for a test that calls an action without the queue. */
+export const runOf = (over: Partial<Run> = {}): Run => ({
   jobId: newId<JobId>(),
   attempt: 1,
   cause: null,
@@ -101,8 +102,10 @@ const runOf = (over: Partial<Run> = {}): Run => ({
 })
 
 /** What the worker does with the job, without the queue. */
-export const take = async (engines: Engines, recording: RecordingId, over: Partial<Run> = {}): Promise<Outcome> =>
-  await takeIntoCustody(engines, recording, runOf(over))
+export const take = async (engines: Engines, recording: RecordingId, over: Partial<Run> = {}): Promise<Outcome> => {
+  await using folder = await engines.scratch(recording)
+  return await takeIntoCustody(engines, recording, runOf(over), folder)
+}
 
 /** The code of the problem that the work ends with, or `accepted`. */
 export const codeOf = async (work: Promise<unknown>): Promise<string> => {

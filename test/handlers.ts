@@ -7,6 +7,7 @@ import { owe } from '../src/jobs/outbox.ts'
 /** Work whose taking into custody is what a test wants it to be. */
 export const handlersWith = (take: Handler<'take-into-custody'>): Handlers => ({
   'take-into-custody': take,
+  'make-renditions': async () => ({ outcome: 'done' }),
   'clear-upload': async () => ({ outcome: 'done' }),
   'clear-recording': async () => ({ outcome: 'done' }),
 })

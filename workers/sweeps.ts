@@ -1,10 +1,12 @@
 import { forgetDownloads } from '../src/downloads/actions.ts'
 import type { Sweep } from '../src/jobs/sweeps.ts'
 import { expireUploads, removeExpiredParts } from '../src/uploads/worklist.ts'
+import { closeViewings } from '../src/viewings/closing.ts'
 
 /** What time alone makes due. */
 export const sweeps: Sweep[] = [
   { name: 'expire-uploads', everySeconds: 60, run: expireUploads },
   { name: 'remove-expired-parts', everySeconds: 600, run: removeExpiredParts },
+  { name: 'close-viewings', everySeconds: 30, run: closeViewings },
   { name: 'forget-downloads', everySeconds: 3600, run: forgetDownloads },
 ]

@@ -1,5 +1,5 @@
-import { takeIntoCustody as take } from '../src/custody/take.ts'
 import type { Handler } from '../src/jobs/catalogue.ts'
+import { takeAndShow } from '../src/renditions/actions.ts'
 
 export const takeIntoCustody: Handler<'take-into-custody'> = async (engines, { recordingId }, run) =>
-  await take(engines, recordingId, run)
+  await takeAndShow(engines, recordingId, run)

@@ -12,9 +12,13 @@ import type { Engines } from '../engines/engines.ts'
 import { issuerKeys } from '../people/issuer.ts'
 import { peopleRoutes } from '../people/routes.ts'
 import { recordingRoutes } from '../recordings/routes.ts'
+import { renditionRoutes } from '../renditions/routes.ts'
 import { type Ingest, makeIngest } from '../uploads/ingest.ts'
 import { uploadRoutes } from '../uploads/routes.ts'
 import { uploadWorklistRoutes } from '../uploads/worklist-routes.ts'
+import { playerRoutes } from '../viewings/player-routes.ts'
+import { viewingRoutes } from '../viewings/routes.ts'
+import { watchingRoutes } from '../viewings/watching-routes.ts'
 import { answerBrokenRequest } from './client-errors.ts'
 import { installGuards } from './guards.ts'
 import { installHeaders } from './headers.ts'
@@ -46,6 +50,10 @@ const features = (engines: Engines, ingest: Ingest) => [
   recordingRoutes(engines),
   custodyRoutes(engines),
   disputeRoutes(engines),
+  renditionRoutes(engines),
+  viewingRoutes(engines),
+  watchingRoutes(engines),
+  playerRoutes(engines),
   downloadRoutes(engines),
 ]
 

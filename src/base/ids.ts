@@ -11,6 +11,8 @@ export type UploadId = Branded<'upload'>
 export type RecordingId = Branded<'recording'>
 export type JobId = Branded<'job'>
 export type DownloadId = Branded<'download'>
+export type RenditionId = Branded<'rendition'>
+export type ViewingId = Branded<'viewing'>
 /** A camera's serial as the maker printed it. */
 export type CameraSerial = Branded<'camera'>
 /** An officer's collar number. */
@@ -34,6 +36,7 @@ export const IdOf = {
   upload: Type.Unsafe<UploadId>(uuid),
   recording: Type.Unsafe<RecordingId>(uuid),
   job: Type.Unsafe<JobId>(uuid),
+  viewing: Type.Unsafe<ViewingId>(uuid),
 }
 
 const noControls = '^[^\\u0000-\\u001f\\u007f]*$'

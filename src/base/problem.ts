@@ -60,9 +60,20 @@ export const problems = {
     next: 'Ask with HEAD for the offset if you still hold the file.',
   },
   'not-ready': { status: 409, title: 'This is not ready yet', next: 'Try again after Retry-After.' },
+  'not-playable-yet': {
+    status: 409,
+    title: 'This cannot be played yet',
+    next: 'Try again after Retry-After: it is being made ready.',
+  },
+  'not-playable': {
+    status: 409,
+    title: 'This cannot be played',
+    next: 'The original is kept as it came: download it, or ask someone who may.',
+  },
   'same-person': { status: 409, title: 'A second person is needed', next: 'Ask a colleague to approve it.' },
   gone: { status: 410, title: 'This has ended', next: 'Announce the file again and start a new upload.' },
   'link-expired': { status: 410, title: 'The address has expired', next: 'Ask for a new download.' },
+  'viewing-ended': { status: 410, title: 'The viewing has ended', next: 'Open a new viewing of the recording.' },
   'protocol-version': {
     status: 412,
     title: 'This version of the upload protocol is not offered',
@@ -95,6 +106,11 @@ export const problems = {
     status: 429,
     title: 'Too many uploads are open',
     next: 'Finish or end an open upload first.',
+  },
+  'too-many-viewings': {
+    status: 429,
+    title: 'Too many viewings are open',
+    next: 'Close one, or wait until one that nobody watches ends by itself.',
   },
   'headers-too-large': { status: 431, title: 'The headers are too large', next: 'Send smaller headers.' },
   'checksum-mismatch': {

@@ -51,8 +51,9 @@ export const demoCommand = (): Command =>
   new Command('demo')
     .description('Show footage travel from a docking station into custody and back, on a throw-away installation')
     .argument('[folder]', 'your own videos; without it, footage of a shift is made')
-    .option('--exit', 'end after the checks instead of staying up until Ctrl-C')
-    .action(async (source: string | undefined, { exit }: { exit?: true }) => {
+    .option('--exit', 'end after the checks, a browser at the player among them, instead of staying up until Ctrl-C')
+    .option('--still <file>', 'where that browser leaves a still of the player; by default in the data folder')
+    .action(async (source: string | undefined, { exit, still }: { exit?: true; still?: string }) => {
       const signal = interrupted()
       const say = (line: string) => console.log(line)
       const tell = makeTeller(say)
@@ -73,7 +74,8 @@ export const demoCommand = (): Command =>
         })
         tell.step('Two cameras come back from a shift.')
         const docked = await footage(source, folder, tell, signal)
-        await tellStory({ installation, docked, folder, tell, signal })
+        const picture = exit === undefined ? undefined : (still ?? path.join(dataDir, 'player.png'))
+        await tellStory({ installation, docked, folder, tell, signal, still: picture })
         const failed = tell.failed()
         if (failed.length > 0) throw new Failure(`The demo found what must not be: ${failed.join('; ')}.`)
         say('\nEverything held.')

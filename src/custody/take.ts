@@ -1,6 +1,7 @@
 import type { RecordingId, Sha256 } from '../base/ids.ts'
 import type { Engines } from '../engines/engines.ts'
 import { inTransaction, type Tx } from '../engines/postgres.ts'
+import type { ScratchFolder } from '../engines/scratch.ts'
 import type { RecordingRow, UploadRow } from '../engines/tables.ts'
 import type { Outcome, Run } from '../jobs/catalogue.ts'
 import { owe } from '../jobs/outbox.ts'
@@ -30,11 +31,20 @@ const scratchReserve = 256 * 1024 * 1024
 
 type Job = Pick<Run, 'jobId' | 'cause' | 'signal' | 'progress' | 'fence'>
 
+/** The name, in the scratch folder, of the copy of an original that the read-back writes. */
+export const copyName = 'original'
+
 /**
  * Takes a recording whose bytes are all stored into custody: completes the object, reads it back once, compares, signs
  * the receipt or quarantines, and examines it. Every step may be repeated; a recording already verified is only examined.
+ * What is examined is a copy that stays in the folder.
  */
-export const takeIntoCustody = async (engines: Engines, id: RecordingId, run: Job): Promise<Outcome> => {
+export const takeIntoCustody = async (
+  engines: Engines,
+  id: RecordingId,
+  run: Job,
+  folder: ScratchFolder,
+): Promise<Outcome> => {
   const recording = await recordingById(engines.db, id)
   if (recording === undefined) return { outcome: 'skipped', because: 'there is no such recording' }
   const upload = await uploadById(engines.db, recording.upload)
@@ -45,9 +55,8 @@ export const takeIntoCustody = async (engines: Engines, id: RecordingId, run: Jo
     return { outcome: 'skipped', because: 'the recording was a second one of its file' }
   if (recording.status !== 'received' && recording.status !== 'verified')
     return { outcome: 'skipped', because: `the recording is ${recording.status}` }
-  await using folder = await engines.scratch(id)
   // A full scratch disk must not hold up a receipt: the examination waits, not the custody.
-  const copyTo = (await engines.scratch.free()) > recording.size + scratchReserve ? folder.path('original') : undefined
+  const copyTo = (await engines.scratch.free()) > recording.size + scratchReserve ? folder.path(copyName) : undefined
   let copied = false
   if (recording.status === 'received') {
     const { outcome, wroteCopy } = await verify(engines, recording, upload, run, copyTo)

@@ -68,8 +68,15 @@ export const Environment = Type.Object({
     default: '{}',
     description: 'Codes a reason must begin with, by role, as JSON: {"investigator": ["case", "complaint"]}',
   }),
+  REASON_RULE: Type.String({
+    default: '{}',
+    description:
+      'Whether a viewing needs a reason, by role, as JSON: {"officer": "off"}; off, optional or required (where not named)',
+  }),
   CLOCK_DRIFT_SECONDS: whole('A camera clock further off than this is flagged', 60, 1),
   DOWNLOAD_MINUTES: whole('How long the address of a download lives', 15, 1),
+  VIEWING_MINUTES: whole('How long a viewing lives after the last piece of footage that was asked for', 10, 1),
+  VIEWINGS_OPEN: whole('Viewings a person may have open at once', 50, 1),
 
   SCRATCH_DIR: text('Folder for working files', '/tmp/exhibit'),
   WORKER_JOBS: whole('Jobs one worker process runs at once', 2, 1),
@@ -78,11 +85,26 @@ export const Environment = Type.Object({
 })
 
 type Flat = Type.Static<typeof Environment>
-export type Config = Omit<Flat, 'REASON_CODES'> & { REASON_CODES: Record<string, string[]> }
+export type Config = Omit<Flat, 'REASON_CODES' | 'REASON_RULE'> & {
+  REASON_CODES: Record<string, string[]>
+  REASON_RULE: Record<string, 'off' | 'optional' | 'required'>
+}
 
 export class ConfigError extends Error {}
 
 const ReasonCodes = Type.Record(Type.String(), Type.Array(Type.String({ minLength: 1 })))
+const ReasonRule = Type.Record(
+  Type.String(),
+  Type.Union([Type.Literal('off'), Type.Literal('optional'), Type.Literal('required')]),
+)
+
+const fromJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
 
 /**
  * The configuration, from variables such as `process.env`. Empty variables count as absent.
@@ -106,11 +128,11 @@ export const readConfig = (env: Record<string, string | undefined>): Config => {
       `These environment variables are missing or wrong: ${[...wrong].join(', ')}. See .env.example for what each means.`,
     )
   }
-  let codes: unknown
-  try {
-    codes = JSON.parse(flat.REASON_CODES)
-  } catch {}
+  const codes = fromJson(flat.REASON_CODES)
   if (!Value.Check(ReasonCodes, codes))
     throw new ConfigError('REASON_CODES is not JSON of the form {"role": ["code"]}.')
-  return { ...flat, REASON_CODES: codes }
+  const rule = fromJson(flat.REASON_RULE)
+  if (!Value.Check(ReasonRule, rule))
+    throw new ConfigError('REASON_RULE is not JSON of the form {"role": "off"}, with off, optional or required.')
+  return { ...flat, REASON_CODES: codes, REASON_RULE: rule }
 }

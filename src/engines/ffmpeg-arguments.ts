@@ -50,6 +50,22 @@ export const globalWords = (progress: boolean): string[] => [
   ...(progress ? ['-progress', 'pipe:2'] : []),
 ]
 
+/** The whole command line of one run, for the record of what was derived: paths without their folder. */
+export const recordedWords = (work: FfmpegWork, limits: ReadingLimits): string[] => {
+  const words = [
+    ...globalWords(false),
+    ...work.inputs.flatMap((input) => {
+      const { options, from } = inputWords(work.folder, input, limits)
+      return [...options, '-i', from]
+    }),
+    ...work.outputs.flatMap((output) => {
+      const { options, to } = outputWords(work.folder, output)
+      return [...options, to]
+    }),
+  ]
+  return words.map((word) => word.replaceAll(`${work.folder}/`, ''))
+}
+
 /** ffprobe's command line: `ask` says what to show (`-show_format` and the like), the answer is JSON. */
 export const probeWords = (file: string, demuxer: string, ask: string[], limits: ReadingLimits): string[] => [
   ...['-hide_banner', '-v', 'error', '-of', 'json=compact=1'],

@@ -9,8 +9,10 @@ import type {
   JobId,
   PersonId,
   RecordingId,
+  RenditionId,
   Sha256,
   UploadId,
+  ViewingId,
 } from '../base/ids.ts'
 
 /** A column that has a value from birth and may be left out on insert. */
@@ -190,6 +192,65 @@ export type DownloadsTable = {
   expiresAt: At
 }
 
+export type RenditionKind = 'hls' | 'proxy' | 'poster' | 'storyboard'
+export type RenditionState = 'owed' | 'working' | 'ready' | 'failed'
+/** What a player has to know of it. Times in seconds, sizes in pixels. */
+export type RenditionFacts = {
+  /** Whether the original's own packets are in it, or it was encoded anew. */
+  method?: 'remux' | 'transcode'
+  /** RFC 6381. */
+  codecs?: string
+  width?: number
+  height?: number
+  /** Of a storyboard: one picture every so many seconds, `columns` × `rows` to a sheet, each `width` × `height`. */
+  interval?: number
+  columns?: number
+  rows?: number
+  pictures?: number
+}
+type RenditionsTable = {
+  id: RenditionId
+  recording: RecordingId
+  kind: RenditionKind
+  state: RenditionState
+  progress: Born<number>
+  /** A sentence for a person. */
+  failure: string | null
+  sourceSha256: Sha256
+  tool: string | null
+  arguments: ColumnType<string[][], string | undefined, string>
+  facts: ColumnType<RenditionFacts, string | undefined, string>
+  size: number | null
+  sha256: Sha256 | null
+  owedAt: At
+  endedAt: MaybeAt
+}
+/** `start` and `duration` in seconds of the recording's own time; what has none begins at 0 and lasts 0. */
+type RenditionObjectsTable = {
+  rendition: RenditionId
+  number: number
+  name: string
+  start: number
+  duration: number
+  size: number
+  sha256: Sha256
+}
+
+/** From `start` to `end`, in seconds of the recording's own time. */
+export type WatchedRange = [start: number, end: number]
+export type ViewingsTable = {
+  id: ViewingId
+  token: Buffer
+  person: PersonId
+  recording: RecordingId
+  entry: EntryId
+  openedAt: At
+  expiresAt: At
+  endedAt: MaybeAt
+  /** Sorted; what touches is one range. */
+  watched: ColumnType<WatchedRange[], string | undefined, string>
+}
+
 /** Every table, as the code sees it (camelCase; snake_case in SQL). */
 export type Tables = {
   entries: EntriesTable
@@ -210,10 +271,15 @@ export type Tables = {
   receipts: ReceiptsTable
   discards: DiscardsTable
   downloads: DownloadsTable
+  renditions: RenditionsTable
+  renditionObjects: RenditionObjectsTable
+  viewings: ViewingsTable
 }
 
 export type UploadRow = Selectable<UploadsTable>
 export type RecordingRow = Selectable<RecordingsTable>
+export type RenditionRow = Selectable<RenditionsTable>
+export type RenditionObjectRow = Selectable<RenditionObjectsTable>
 export type JobRow = Selectable<JobsTable>
 export type NewUpload = Insertable<UploadsTable>
 export type NewRecording = Insertable<RecordingsTable>

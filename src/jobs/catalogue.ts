@@ -6,8 +6,10 @@ import type { Tx } from '../engines/postgres.ts'
 
 /** Every kind of owed work and what it needs to know. A name without a handler in workers/handlers.ts does not compile. */
 const payloads = {
-  /** Complete the object, read it back, compare, sign the receipt, examine. */
+  /** Complete the object, read it back, compare, sign the receipt, examine, and make it playable where that is quick. */
   'take-into-custody': Type.Object({ recordingId: IdOf.recording }),
+  /** Make the playback forms that are still owed. */
+  'make-renditions': Type.Object({ recordingId: IdOf.recording }),
   /** Delete from the store what an upload that ended left there. */
   'clear-upload': Type.Object({ uploadId: IdOf.upload }),
   /** Delete the object of a duplicate or of a discarded recording. */

@@ -41,7 +41,11 @@ export const permissions = {
   'recording.accept': people('alteration', 'supervisor'),
   'recording.discard': people('erasure', 'supervisor'),
   'recording.approve-discard': people('erasure', 'supervisor'),
+  'rendition.remake': people('administration', 'admin'),
   'download.fetch': 'anyone',
+  'recording.viewing': people('consultation', ...seers),
+  'viewing.read': people('consultation', ...seers),
+  'viewing.watch': 'anyone',
 
   'job.list': people('administration', 'admin'),
   'job.retry': people('administration', 'admin'),

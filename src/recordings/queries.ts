@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { jsonArrayFrom } from 'kysely/helpers/postgres'
 import type { CameraSerial, Collar, RecordingId } from '../base/ids.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
 import type { RecordingStatus } from '../engines/tables.ts'
@@ -33,6 +34,15 @@ const catalogue = (db: Db | Tx, person: Person) =>
         .whereRef('assignments.camera', '=', 'recordings.camera')
         .where(sql<boolean>`assignments.during @> recordings.corrected_at`)
         .as('officer'),
+    )
+    .select((eb) =>
+      jsonArrayFrom(
+        eb
+          .selectFrom('renditions')
+          .select(['kind', 'state', 'progress', 'failure'])
+          .whereRef('renditions.recording', '=', 'recordings.id')
+          .orderBy('kind'),
+      ).as('renditions'),
     )
     .where('duplicateOf', 'is', null)
     .where(visibleTo(person))

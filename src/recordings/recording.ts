@@ -1,6 +1,6 @@
 import type { Collar } from '../base/ids.ts'
 import { iso } from '../base/time.ts'
-import type { RecordingRow, RecordingStatus } from '../engines/tables.ts'
+import type { RecordingRow, RecordingStatus, RenditionRow } from '../engines/tables.ts'
 
 /** In the order footage passes through them; `quarantined` stands aside. */
 export const statuses = [
@@ -40,7 +40,10 @@ export const shownColumns = [
 ] as const satisfies readonly (keyof RecordingRow)[]
 
 /** `officer`: whom the camera was assigned to when it recorded, by the corrected clock. */
-export type CatalogueRow = Pick<RecordingRow, (typeof shownColumns)[number]> & { officer: Collar | null }
+export type CatalogueRow = Pick<RecordingRow, (typeof shownColumns)[number]> & {
+  officer: Collar | null
+  renditions: Pick<RenditionRow, 'kind' | 'state' | 'progress' | 'failure'>[]
+}
 
 /** A recording as the wire shows it. What is not known is null; only `clockOffset` is left out then. */
 export const viewOf = ({ clockOffset, recordedAt, receivedAt, facts, ...row }: CatalogueRow) => ({
@@ -51,5 +54,4 @@ export const viewOf = ({ clockOffset, recordedAt, receivedAt, facts, ...row }: C
   container: facts.container ?? null,
   startTime: facts.startTime ?? null,
   position: facts.position ?? null,
-  renditions: [],
 })

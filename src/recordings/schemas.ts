@@ -32,6 +32,13 @@ const Position = Type.Object(
   { description: 'Where the file says it was made: degrees, WGS 84' },
 )
 
+const Rendition = Type.Object({
+  kind: oneOf(['hls', 'proxy', 'poster', 'storyboard']),
+  state: oneOf(['owed', 'working', 'ready', 'failed']),
+  progress: Type.Number({ minimum: 0, maximum: 1 }),
+  failure: Type.Union([Type.String(), Type.Null()], { description: 'Why it failed' }),
+})
+
 export const RecordingView = Type.Object(
   {
     id: IdOf.recording,
@@ -60,7 +67,7 @@ export const RecordingView = Type.Object(
     startTime: Type.Union([Type.Number(), Type.Null()], { description: 'Seconds: the first time stamp in the file' }),
     position: orNull(Position),
     tracks: Type.Array(Track),
-    renditions: Type.Array(Type.Object({}), { description: 'Derived playback forms; none are made yet' }),
+    renditions: Type.Array(Rendition, { description: 'Derived playback forms. They are never evidence' }),
   },
   {
     description: 'One file made by a camera. What is not known is null.',
@@ -88,7 +95,7 @@ export const RecordingView = Type.Object(
         startTime: 0,
         position: null,
         tracks: [{ kind: 'video', codec: 'h264', width: 1920, height: 1080, frameRate: 30 }],
-        renditions: [],
+        renditions: [{ kind: 'hls', state: 'ready', progress: 1, failure: null }],
       },
     ],
   },

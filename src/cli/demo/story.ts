@@ -3,10 +3,13 @@ import { createReadStream } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { Readable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Static } from 'typebox'
 import { AssignmentView, CameraView } from '../../docks/schemas.ts'
 import { DownloadView } from '../../downloads/schemas.ts'
 import { pageOf } from '../../people/page.ts'
 import { RecordingView } from '../../recordings/schemas.ts'
+import { ViewingOpened, ViewingView } from '../../viewings/schemas.ts'
 import { enrolDock } from '../dock/enrol.ts'
 import { readEnrolment } from '../dock/enrolment.ts'
 import type { DockEvent, Outcome, Summary } from '../dock/outcome.ts'
@@ -17,15 +20,24 @@ import { showProgress } from '../progress.ts'
 import type { Installation } from '../up/start.ts'
 import { verifyReceipt } from '../verify-receipt.ts'
 import { counted, inBytes, printable } from '../words.ts'
-import { callers, tokenOf } from './caller.ts'
+import { type AskAs, callers, tokenOf } from './caller.ts'
 import { openFrailLink } from './frail-link.ts'
 import type { Docked } from './shift.ts'
 import type { Teller } from './teller.ts'
+import { watch } from './watch.ts'
 
 const Recordings = pageOf(RecordingView)
 const breakAfterBytes = 12_000_000
 
-type Scene = { installation: Installation; docked: Docked[]; folder: string; tell: Teller; signal: AbortSignal }
+type Scene = {
+  installation: Installation
+  docked: Docked[]
+  folder: string
+  tell: Teller
+  signal: AbortSignal
+  /** Where a browser is to try the player, the file for a still of its page. */
+  still: string | undefined
+}
 
 /** The whole story on a running installation. Throws Failure where the house did not do what it promises. */
 export const tellStory = async (scene: Scene): Promise<void> => {
@@ -81,6 +93,8 @@ export const tellStory = async (scene: Scene): Promise<void> => {
     own.items.every(({ officer }) => officer === 'PC1001'),
   )
 
+  await watchOne(scene, askAs, items)
+
   const wanted = items.find(({ status }) => status === 'active')
   if (wanted === undefined) throw new Failure('Nothing reached custody, so there is nothing to fetch.')
   tell.step('She fetches one again. Her reason is in the ledger before the first byte leaves.')
@@ -95,6 +109,39 @@ export const tellStory = async (scene: Scene): Promise<void> => {
     'the footage fetched is the footage on the camera, to the byte',
     fetched === original && fetched === wanted.sha256,
   )
+}
+
+const playable = (recording: Static<typeof RecordingView>): boolean =>
+  recording.renditions.some(({ kind, state }) => kind === 'hls' && state === 'ready')
+
+const watchOne = async (
+  { tell, still, signal }: Scene,
+  askAs: AskAs,
+  items: Static<typeof RecordingView>[],
+): Promise<void> => {
+  const shown = items.filter(({ status, flags }) => status === 'active' && !flags.includes('unplayable'))
+  const [wanted] = shown.toSorted((left, right) => (right.duration ?? 0) - (left.duration ?? 0))
+  if (wanted === undefined) return
+  tell.step('She watches one. That she does, and why, is on record before the first frame leaves; so is what she sees.')
+  for (const limit = Date.now() + 60_000; ; await delay(200, undefined, { signal })) {
+    if (playable(await askAs('investigator', 'GET', `/recordings/${wanted.id}`, RecordingView))) break
+    if (Date.now() > limit) throw new Failure('The footage did not get playable.')
+  }
+  const viewing = await askAs('investigator', 'POST', `/recordings/${wanted.id}/viewings`, ViewingOpened, {
+    reason: 'Demo: see that it plays',
+  })
+  tell.line(`the player, for ${new Date(viewing.expiresAt).toISOString()} at the latest: ${viewing.playerUrl}`)
+  if (still === undefined) return
+  const { frames, seconds, strangers } = await watch(viewing.playerUrl, still)
+  tell.check(`a browser played ${seconds.toFixed(1)} s of it, ${counted(frames, 'frame')}`, frames > 10 && seconds > 1)
+  tell.check('the page asked no other host for anything', strangers.length === 0)
+  const { watched } = await askAs('investigator', 'GET', `/viewings/${viewing.id}`, ViewingView)
+  tell.line(`seen, as recorded: ${watched.map(([from, to]) => `${from.toFixed(1)} to ${to.toFixed(1)} s`).join(', ')}`)
+  tell.check(
+    'what was seen is on record',
+    watched.some(([from, to]) => from < 0.1 && to >= seconds),
+  )
+  tell.line(`a still of the page: ${still}`)
 }
 
 const sendBay = async (

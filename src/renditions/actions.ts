@@ -1,0 +1,145 @@
+import { open } from 'node:fs/promises'
+import { Type } from 'typebox'
+import { Value } from 'typebox/value'
+import { newId, type RecordingId, type RenditionId } from '../base/ids.ts'
+import { Problem } from '../base/problem.ts'
+import { headLength, sniff } from '../custody/examination/container.ts'
+import { recordingById } from '../custody/queries.ts'
+import { readBack } from '../custody/read-back.ts'
+import { copyName, takeIntoCustody } from '../custody/take.ts'
+import type { Engines } from '../engines/engines.ts'
+import type { Ffmpeg } from '../engines/ffmpeg.ts'
+import { inTransaction } from '../engines/postgres.ts'
+import type { ScratchFolder } from '../engines/scratch.ts'
+import type { RecordingRow, RenditionKind, RenditionRow } from '../engines/tables.ts'
+import type { Outcome } from '../jobs/catalogue.ts'
+import { owe } from '../jobs/outbox.ts'
+import type { Actor } from '../ledger/entry.ts'
+import { record } from '../ledger/record.ts'
+import { askForFirstPacket, type Source } from './commands.ts'
+import { type Job, makeRendition, type Subject } from './make.ts'
+import { isQuick, kindsOf, type Plan, planFor } from './plan.ts'
+import { insertOwed, oweAgain, renditionsOf } from './queries.ts'
+
+/**
+ * Takes a recording into custody, and out of the same copy makes it playable at once where no picture has to be encoded
+ * anew. The receipt waits for none of that. May be repeated: what is done is not done again.
+ */
+export const takeAndShow = async (engines: Engines, id: RecordingId, run: Job): Promise<Outcome> => {
+  await using folder = await engines.scratch(id)
+  const outcome = await takeIntoCustody(engines, id, run, folder)
+  const recording = await recordingById(engines.db, id)
+  const plan = recording?.status === 'active' ? planFor(recording) : undefined
+  if (recording === undefined || plan === undefined) return outcome
+  await oweRenditions(engines, recording, plan)
+  const owed = await owedOf(engines, id)
+  if (isQuick(plan) && owed.has('hls')) {
+    const subject = await atHand(engines, recording, plan, run, folder)
+    if (isQuick(subject.plan)) await makeRendition(engines, subject, 'hls', true, run)
+    if (owed.has('poster')) await makeRendition(engines, subject, 'poster', true, run)
+  }
+  await inTransaction(engines.db, async (tx) => {
+    await run.fence(tx)
+    await owe(tx, engines.clock, 'make-renditions', { recordingId: id }, { cause: run.cause })
+  })
+  return outcome
+}
+
+/** Makes what is still owed of a recording's renditions, and what an attempt cut off before left half made. */
+export const makeOwed = async (engines: Engines, id: RecordingId, run: Job): Promise<Outcome> => {
+  const recording = await recordingById(engines.db, id)
+  if (recording?.status !== 'active') return { outcome: 'skipped', because: 'the recording is not there to be shown' }
+  const plan = planFor(recording)
+  if (plan === undefined) return { outcome: 'skipped', because: 'there is nothing in it to show' }
+  await oweRenditions(engines, recording, plan)
+  const owed = await owedOf(engines, id)
+  if (owed.size === 0) return { outcome: 'done', said: 'every rendition was there' }
+  await using folder = await engines.scratch(id)
+  const subject = await atHand(engines, recording, plan, run, folder)
+  for (const kind of kindsOf(plan)) {
+    const state = owed.get(kind)
+    if (state === undefined) continue
+    // Where its own packets did not come out playable, they are encoded anew.
+    const quick = kind === 'hls' && isQuick(subject.plan)
+    const made = quick && state !== 'failed' && (await makeRendition(engines, subject, kind, true, run))
+    if (!made) await makeRendition(engines, subject, kind, false, run)
+  }
+  return { outcome: 'done', said: [...owed.keys()].join(', ') }
+}
+
+/** All renditions of a recording are to be made anew. */
+export const remakeRenditions = async (engines: Engines, actor: Actor, id: RecordingId): Promise<void> =>
+  await inTransaction(engines.db, async (tx) => {
+    const count = await oweAgain(tx, id)
+    if (count === 0) throw new Problem('conflict', 'This recording has no renditions: nothing in it can be shown yet.')
+    const cause = await record(tx, engines.clock, {
+      operation: 'administration',
+      action: 'rendition.remake',
+      subject: { type: 'recording', id },
+      actor,
+    })
+    await owe(tx, engines.clock, 'make-renditions', { recordingId: id }, { cause })
+  })
+
+const oweRenditions = async ({ clock, db }: Engines, recording: RecordingRow, plan: Plan): Promise<void> => {
+  const { id, sha256 } = recording
+  if (sha256 === null) throw new Error('only what is in custody is shown')
+  await inTransaction(db, async (tx) => {
+    for (const kind of kindsOf(plan)) {
+      const rendition = { id: newId<RenditionId>(), recording: id, kind, state: 'owed', sourceSha256: sha256 } as const
+      await insertOwed(tx, { ...rendition, owedAt: clock.now() })
+    }
+  })
+}
+
+/** What is neither ready nor, as far as encoding anew may still help, given up. */
+const owedOf = async ({ db }: Engines, id: RecordingId): Promise<Map<RenditionKind, RenditionRow['state']>> => {
+  const rows = await renditionsOf(db, id)
+  const isOwed = ({ kind, state, facts }: RenditionRow) =>
+    state === 'owed' || state === 'working' || (state === 'failed' && kind === 'hls' && facts.method !== 'transcode')
+  return new Map(rows.filter(isOwed).map(({ kind, state }) => [kind, state]))
+}
+
+/** The copy that the read-back wrote, or a new one, digested as it is read. */
+const atHand = async (
+  { ffmpeg, store }: Engines,
+  recording: RecordingRow,
+  plan: Plan,
+  run: Job,
+  folder: ScratchFolder,
+): Promise<Subject> => {
+  const path = folder.path(copyName)
+  const { id, objectVersion, sha256, size } = recording
+  if (objectVersion === null) throw new Error('only what is in custody is shown')
+  if (!(await isThere(path))) {
+    if (!(await folder.hasRoomFor(size)))
+      throw new Error('There is no room in the scratch folder to work on this recording: free space and try again.')
+    const { signal, progress } = run
+    const read = await readBack(store, { recording: id, version: objectVersion, size, copyTo: path, signal, progress })
+    if (read?.sha256 !== sha256) throw new Error('the original no longer reads as it was verified')
+  }
+  await using file = await open(path)
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(headLength), 0, headLength, 0)
+  const container = sniff(buffer.subarray(0, bytesRead))
+  if (container === null) throw new Error('what was examined is no container any more')
+  const source = { folder: folder.folder, path, demuxer: container.demuxer }
+  const copyVideo = plan.copyVideo && !(await beginsLate(ffmpeg, source, run.signal))
+  return { recording, plan: { ...plan, copyVideo }, source }
+}
+
+const FirstPacket = Type.Object({ packets: Type.Array(Type.Object({ flags: Type.String() })) })
+
+/** Whether an edit list leaves out the first pictures: they would be there again if the packets were only copied. */
+const beginsLate = async ({ probe }: Ffmpeg, { path, demuxer }: Source, signal: AbortSignal): Promise<boolean> => {
+  const answer = await probe(path, demuxer, { signal, ask: askForFirstPacket })
+  return Value.Check(FirstPacket, answer) && answer.packets.some(({ flags }) => flags.includes('D'))
+}
+
+const isThere = async (path: string): Promise<boolean> => {
+  try {
+    await using _file = await open(path)
+    return true
+  } catch {
+    return false
+  }
+}

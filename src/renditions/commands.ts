@@ -1,0 +1,132 @@
+import type { FfmpegWork, Input } from '../engines/ffmpeg-arguments.ts'
+import { type Plan, proxyHeight } from './plan.ts'
+
+/** The original's copy in its scratch folder, and the demuxer that its bytes decided. */
+export type Source = { folder: string; path: string; demuxer: string }
+
+/** What ffprobe is asked for the first packet of the picture. */
+export const askForFirstPacket = ['-select_streams', 'v:0', '-show_entries', 'packet=flags', '-read_intervals', '%+#1']
+
+const segmentSeconds = 6
+export const playlistName = 'index.m3u8'
+export const initName = 'init.mp4'
+
+const noMetadata = ['-map_metadata', '-1', '-map_chapters', '-1', '-dn', '-sn']
+const firstTracks = ['-map', '0:v:0?', '-map', '0:a:0?']
+
+const input = ({ path, demuxer }: Source, options: string[] = []): Input => ({ path, demuxer, options })
+
+/**
+ * Fragmented MP4 in pieces that begin with a key frame. Each is in the playlist as soon as it is whole. Times stay as they
+ * are: pushed until none is negative, pictures would come late by as much as they are reordered, and sound by less.
+ */
+const segments = ({ folder }: Source): string[] => [
+  ...['-avoid_negative_ts', 'disabled'],
+  ...['-f', 'hls', '-hls_segment_type', 'fmp4', '-hls_time', String(segmentSeconds), '-hls_playlist_type', 'event'],
+  ...['-hls_flags', 'independent_segments+temp_file', '-start_number', '1'],
+  ...['-hls_fmp4_init_filename', initName, '-hls_segment_filename', `${folder}/%05d.m4s`],
+]
+
+const evenSquare = "scale='trunc(iw*sar/2)*2':'trunc(ih/2)*2',setsar=1"
+const progressive = 'yadif=mode=send_frame:deint=interlaced'
+
+/** H.264 that every browser plays, a key frame where each piece begins, frames at the times they had. */
+const encodeVideo = (filters: string, quality: number): string[] => [
+  ...['-c:v', 'libx264', '-preset', 'veryfast', '-crf', String(quality), '-profile:v', 'high', '-pix_fmt', 'yuv420p'],
+  ...['-vf', filters, '-fps_mode', 'vfr', '-force_key_frames', `expr:gte(t,n_forced*${segmentSeconds})`],
+]
+
+const encodeAudio = (rate: string): string[] => [
+  ...['-c:a', 'aac', '-b:a', rate, '-ac', '2', '-ar', '48000'],
+  // Sound that begins late, has holes or drifts is laid where its times say, so that it stays with the picture.
+  ...['-af', 'aresample=async=1000:first_pts=0'],
+]
+
+/** The original's packets, where a browser plays them, in pieces; what it does not play is encoded anew. */
+export const hlsWork = (source: Source, plan: Plan, copyVideo: boolean): FfmpegWork => {
+  const video = copyVideo ? ['-c:v', 'copy'] : encodeVideo(`${progressive},${evenSquare}`, 21)
+  const audio = plan.copyAudio && copyVideo ? ['-c:a', 'copy'] : encodeAudio('128k')
+  const options = [
+    ...firstTracks,
+    ...noMetadata,
+    ...(plan.video === undefined ? ['-vn'] : video),
+    ...(plan.audio === undefined ? ['-an'] : plan.video === undefined && plan.copyAudio ? ['-c:a', 'copy'] : audio),
+    ...segments(source),
+  ]
+  return {
+    folder: source.folder,
+    inputs: [input(source)],
+    outputs: [{ path: `${source.folder}/${playlistName}`, options }],
+  }
+}
+
+/** Small enough for a bad line. */
+export const proxyWork = (source: Source, plan: Plan): FfmpegWork => {
+  const filters = `${progressive},${evenSquare},scale=-2:'min(${proxyHeight},ih)'`
+  const options = [
+    ...firstTracks,
+    ...noMetadata,
+    ...encodeVideo(filters, 26),
+    ...(plan.audio === undefined ? ['-an'] : encodeAudio('96k')),
+    ...segments(source),
+  ]
+  return {
+    folder: source.folder,
+    inputs: [input(source)],
+    outputs: [{ path: `${source.folder}/${playlistName}`, options }],
+  }
+}
+
+export const posterName = 'poster.jpg'
+
+/** One picture, `at` seconds after the beginning; none comes out where the file has none so late. */
+export const posterWork = (source: Source, at: number): FfmpegWork => ({
+  folder: source.folder,
+  inputs: [input(source, at === 0 ? [] : ['-ss', at.toFixed(3)])],
+  outputs: [
+    {
+      path: `${source.folder}/${posterName}`,
+      options: [
+        ...['-map', '0:v:0', ...noMetadata, '-an', '-frames:v', '1'],
+        ...[
+          '-vf',
+          `${evenSquare},scale='min(1280,iw)':-2`,
+          '-q:v',
+          '4',
+          '-f',
+          'image2',
+          '-update',
+          '1',
+          '-c:v',
+          'mjpeg',
+        ],
+      ],
+    },
+  ],
+})
+
+/** Every picture of a storyboard is `width` × `height`; a sheet holds `columns` × `rows` of them. */
+export const sheet = { width: 160, height: 90, columns: 10, rows: 10 }
+const mostPictures = 400
+const closest = 2
+
+/** Seconds between two pictures of a storyboard. */
+export const storyboardInterval = (duration: number): number => Math.max(closest, Math.ceil(duration / mostPictures))
+
+export const sheetName = (index: number): string => `sheet-${String(index).padStart(3, '0')}.jpg`
+
+/** Sheets of small pictures, out of key frames alone. */
+export const storyboardWork = (source: Source, interval: number): FfmpegWork => {
+  const { width, height, columns, rows } = sheet
+  const fit = `scale=${width}:${height}:force_original_aspect_ratio=decrease,pad=${width}:${height}:-1:-1`
+  const filters = `fps=1/${interval}:start_time=0:round=near:eof_action=pass,${evenSquare},${fit},tile=${columns}x${rows}`
+  const options = [
+    ...['-map', '0:v:0', ...noMetadata, '-an', '-fps_mode', 'passthrough'],
+    ...['-vf', filters, '-q:v', '6', '-f', 'image2', '-start_number', '0', '-c:v', 'mjpeg'],
+  ]
+  return {
+    folder: source.folder,
+    inputs: [input(source, ['-skip_frame', 'nokey'])],
+    outputs: [{ path: `${source.folder}/sheet-%03d.jpg`, options }],
+  }
+}

@@ -1,0 +1,264 @@
+import { readdir, readFile, rm } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
+import { hex, sha256 } from '../base/digest.ts'
+import { newId, type RenditionId } from '../base/ids.ts'
+import type { Engines } from '../engines/engines.ts'
+import { type FfmpegWork, recordedWords } from '../engines/ffmpeg-arguments.ts'
+import { FfmpegFailed } from '../engines/ffmpeg-failed.ts'
+import { inTransaction } from '../engines/postgres.ts'
+import type { RecordingRow, RenditionFacts, RenditionKind } from '../engines/tables.ts'
+import type { Run } from '../jobs/catalogue.ts'
+import { record } from '../ledger/record.ts'
+import {
+  hlsWork,
+  initName,
+  playlistName,
+  posterName,
+  posterWork,
+  proxyWork,
+  type Source,
+  sheet,
+  sheetName,
+  storyboardInterval,
+  storyboardWork,
+} from './commands.ts'
+import { piecesIn } from './pieces.ts'
+import type { Plan } from './plan.ts'
+import {
+  insertObject,
+  markFailed,
+  markReady,
+  noteProgress,
+  objectsOf,
+  renditionsOf,
+  replace,
+  secondsShown,
+  shortenObject,
+} from './queries.ts'
+import { renditionKey, renditionPrefix } from './rendition.ts'
+
+export type Job = Pick<Run, 'jobId' | 'cause' | 'signal' | 'progress' | 'fence'>
+
+/** A recording at hand: its row, the copy of its original, and what of it is shown. */
+export type Subject = { recording: RecordingRow; source: Source; plan: Plan }
+
+/** One rendition being made, and the ffmpeg runs it took. */
+type Making = Subject & { engines: Engines; run: Job; id: RenditionId; works: FfmpegWork[] }
+
+const mebibyte = 1024 * 1024
+/** A piece is held in memory on its way to the store. */
+const largestPiece = 256 * mebibyte
+const lookEveryMs = 100
+/** Seconds. */
+const guessedBy = 0.5
+const noteEveryMs = 1000
+
+/** An index may say anything: nothing is made for longer than this, in seconds, and nobody waits for it longer. */
+const longest = 86_400
+
+const durationOf = ({ recording }: Subject): number => Math.min(longest, recording.duration ?? 0)
+const quickSeconds = ({ recording }: Subject): number => 120 + recording.size / 10e6
+const slowSeconds = (subject: Subject): number => Math.min(longest, 300 + durationOf(subject) * 15)
+
+const put = async (making: Making, number: number, name: string, start: number, duration: number): Promise<void> => {
+  const { engines, recording, source, id } = making
+  const bytes = await readFile(`${source.folder}/${name}`)
+  if (bytes.length > largestPiece) throw new FfmpegFailed('a piece is too large', 'content', name)
+  const digest = sha256(bytes)
+  const key = renditionKey(recording.id, id, name)
+  await engines.store.put('derived', key, bytes, digest)
+  const object = { rendition: id, number, name, start, duration, size: bytes.length, sha256: hex(digest) }
+  await insertObject(engines.db, object).catch(async (error: unknown) => {
+    // Another attempt took over, and does not know of this one.
+    await engines.store.delete('derived', key)
+    throw error
+  })
+  await rm(`${source.folder}/${name}`)
+}
+
+const ffmpeg = async (making: Making, work: FfmpegWork, seconds: number): Promise<void> => {
+  const { engines, run, id } = making
+  making.works.push(work)
+  let noted = performance.now()
+  await engines.ffmpeg.run(work, {
+    signal: run.signal,
+    seconds,
+    onProgress: (made) => {
+      const fraction = Math.min(0.99, made / Math.max(durationOf(making), made, 0.1))
+      run.progress(fraction)
+      if (performance.now() - noted < noteEveryMs) return
+      noted = performance.now()
+      noteProgress(engines.db, id, fraction).catch(() => undefined)
+    },
+  })
+}
+
+/** Stores each piece as soon as it is whole, while the next ones are made. */
+const inPieces = async (making: Making, work: FfmpegWork, seconds: number): Promise<void> => {
+  const { source } = making
+  let stored = 0
+  let at = 0
+  const storeNew = async (): Promise<void> => {
+    const playlist = await readFile(`${source.folder}/${playlistName}`, 'utf8').catch(() => '')
+    for (const { name, duration } of piecesIn(playlist).slice(stored)) {
+      if (stored === 0) await put(making, 0, initName, 0, 0)
+      stored += 1
+      await put(making, stored, name, at, duration)
+      at += duration
+    }
+  }
+  const ended = new AbortController()
+  const running = ffmpeg(making, work, seconds).finally(() => ended.abort())
+  // Whatever goes wrong while pieces are stored, ffmpeg has ended before this does.
+  running.catch(() => undefined)
+  try {
+    while (!ended.signal.aborted) {
+      await storeNew()
+      await delay(lookEveryMs, undefined, { signal: ended.signal }).catch(() => undefined)
+    }
+  } finally {
+    await running
+  }
+  await storeNew()
+  // The last piece's length is ffmpeg's guess, and a frame or two too long for some files.
+  const last = at - durationOf(making)
+  if (stored > 0 && last > 0 && last < guessedBy) await shortenObject(making.engines.db, making.id, stored, last)
+  if (stored === 0) throw new FfmpegFailed('nothing to play came out', 'content', '')
+}
+
+const poster = async (making: Making): Promise<RenditionFacts> => {
+  const { source } = making
+  for (const at of [Math.min(10, durationOf(making) / 10), 0]) {
+    await ffmpeg(making, posterWork(source, at), quickSeconds(making))
+    const made = (await readdir(source.folder)).includes(posterName)
+    if (!made) continue
+    await put(making, 0, posterName, 0, 0)
+    return {}
+  }
+  throw new FfmpegFailed('no picture came out', 'content', '')
+}
+
+const storyboard = async (making: Making): Promise<RenditionFacts> => {
+  const { source } = making
+  const duration = (await secondsShown(making.engines.db, making.recording.id)) ?? durationOf(making)
+  const interval = storyboardInterval(duration)
+  await ffmpeg(making, storyboardWork(source, interval), slowSeconds(making))
+  const { width, height, columns, rows } = sheet
+  const perSheet = columns * rows * interval
+  const sheets = (await readdir(source.folder)).filter((name) => name.startsWith('sheet-')).length
+  if (sheets === 0) throw new FfmpegFailed('no picture came out', 'content', '')
+  for (let index = 0; index < sheets; index++) {
+    const start = index * perSheet
+    await put(making, index, sheetName(index), start, Math.max(0, Math.min(perSheet, duration - start)))
+  }
+  const pictures = Math.max(1, Math.min(sheets * columns * rows, Math.ceil(duration / interval)))
+  return { interval, columns, rows, pictures, width, height }
+}
+
+const factsOf = ({ plan }: Subject, method: 'remux' | 'transcode'): RenditionFacts => ({
+  method,
+  ...(plan.video?.width === undefined ? {} : { width: plan.video.width }),
+  ...(plan.video?.height === undefined ? {} : { height: plan.video.height }),
+})
+
+const produce = async (making: Making, kind: RenditionKind, copyVideo: boolean): Promise<RenditionFacts> => {
+  const { source, plan } = making
+  switch (kind) {
+    case 'hls':
+      await inPieces(making, hlsWork(source, plan, copyVideo), copyVideo ? quickSeconds(making) : slowSeconds(making))
+      return factsOf(making, copyVideo ? 'remux' : 'transcode')
+    case 'proxy':
+      await inPieces(making, proxyWork(source, plan), slowSeconds(making))
+      return factsOf(making, 'transcode')
+    case 'poster':
+      return await poster(making)
+    case 'storyboard':
+      return await storyboard(making)
+  }
+}
+
+/** Deletes the objects of what this recording had of the kind. Its rows stay until the new one takes their place. */
+const clearOld = async ({ engines, recording }: Making, kind: RenditionKind): Promise<void> => {
+  const old = (await renditionsOf(engines.db, recording.id)).find((row) => row.kind === kind)
+  if (old === undefined) return
+  const prefix = renditionPrefix(recording.id, old.id)
+  for (let keys = await engines.store.list('derived', prefix); keys.length > 0; ) {
+    for (const key of keys) await engines.store.delete('derived', key)
+    keys = await engines.store.list('derived', prefix)
+  }
+}
+
+const inWords = (error: FfmpegFailed): string =>
+  error.blame === 'time'
+    ? 'Making it took longer than this footage may take. The original is kept and can be downloaded.'
+    : 'The footage holds something that cannot be made playable. The original is kept and can be downloaded.'
+
+const finish = async (making: Making, kind: RenditionKind, facts: RenditionFacts): Promise<void> => {
+  const { engines, recording, run, id, works } = making
+  const objects = await objectsOf(engines.db, id)
+  const tool = `ffmpeg ${engines.ffmpeg.version}`
+  const digest = hex(sha256(Buffer.from(objects.map((object) => object.sha256).join(''), 'hex')))
+  await inTransaction(engines.db, async (tx) => {
+    await run.fence(tx)
+    const ready = await markReady(tx, id, engines.clock.now(), {
+      size: objects.reduce((sum, { size }) => sum + size, 0),
+      sha256: digest,
+      tool,
+      arguments: works.map((work) => recordedWords(work, engines.ffmpeg.limits)),
+      facts,
+    })
+    if (!ready) throw new Error('another rendition took the place of this one')
+    await record(tx, engines.clock, {
+      operation: 'administration',
+      action: 'rendition.made',
+      subject: { type: 'recording', id: recording.id },
+      actor: {
+        kind: 'service',
+        id: 'renditions',
+        job: run.jobId,
+        ...(run.cause === null ? {} : { cause: run.cause }),
+      },
+      detail: { rendition: id, kind, tool, sha256: digest },
+    })
+  })
+}
+
+/**
+ * Makes a rendition in place of the one of its kind: under an id of its own, so that of two attempts only one is ever whole.
+ * Answers false when the footage does not let itself be shown this way, which is noted in words.
+ */
+export const makeRendition = async (
+  engines: Engines,
+  subject: Subject,
+  kind: RenditionKind,
+  copyVideo: boolean,
+  run: Job,
+): Promise<boolean> => {
+  const making: Making = { ...subject, engines, run, id: newId<RenditionId>(), works: [] }
+  const { recording, id } = making
+  const { clock, db, log } = engines
+  if (recording.sha256 === null) throw new Error('only what is in custody is shown')
+  const sourceSha256 = recording.sha256
+  await clearOld(making, kind)
+  await inTransaction(db, async (tx) => {
+    await run.fence(tx)
+    await replace(tx, { id, recording: recording.id, kind, state: 'working', sourceSha256, owedAt: clock.now() })
+  })
+  try {
+    await finish(making, kind, await produce(making, kind, copyVideo))
+    return true
+  } catch (error) {
+    if (!(error instanceof FfmpegFailed) || error.blame === 'machine') throw error
+    log.warn({ recording: recording.id, kind, because: error.message, detail: error.detail }, 'a rendition failed')
+    await inTransaction(db, async (tx) => {
+      await run.fence(tx)
+      await markFailed(tx, id, clock.now(), inWords(error), { method: copyVideo ? 'remux' : 'transcode' })
+    })
+    return false
+  } finally {
+    for (const name of await readdir(making.source.folder)) {
+      const path = `${making.source.folder}/${name}`
+      if (path !== making.source.path) await rm(path, { recursive: true, force: true })
+    }
+  }
+}

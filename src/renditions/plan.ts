@@ -1,0 +1,53 @@
+import type { RecordingRow, RenditionKind, Track } from '../engines/tables.ts'
+
+/** What of a recording is shown: its first picture and its first sound, and whether their packets may stay as they are. */
+export type Plan = {
+  video: Track | undefined
+  audio: Track | undefined
+  /** A browser can decode the original's packets. */
+  copyVideo: boolean
+  copyAudio: boolean
+}
+
+const browserProfiles = new Set(['Baseline', 'Constrained Baseline', 'Main', 'High'])
+/** Of one side; what a player on a tablet decodes in its hardware. */
+const largestSide = 4096
+
+const playsAsItIs = ({ codec, profile, width = 0, height = 0, rotation = 0 }: Track): boolean =>
+  codec === 'h264' &&
+  browserProfiles.has(profile ?? '') &&
+  width % 2 === 0 &&
+  height % 2 === 0 &&
+  Math.max(width, height) <= largestSide &&
+  // What turns the picture is an instruction in the container, which not every player of segments follows.
+  rotation === 0
+
+const soundsAsItIs = ({ codec, profile, channels = 2, sampleRate = 48_000 }: Track): boolean =>
+  codec === 'aac' && (profile ?? 'LC') === 'LC' && channels <= 2 && sampleRate >= 8000 && sampleRate <= 48_000
+
+/** Undefined when there is nothing to show. */
+export const planFor = ({ tracks, flags }: Pick<RecordingRow, 'tracks' | 'flags'>): Plan | undefined => {
+  if (flags.includes('unplayable')) return undefined
+  const video = tracks.find(({ kind }) => kind === 'video')
+  const audio = tracks.find(({ kind }) => kind === 'audio')
+  if (video === undefined && audio === undefined) return undefined
+  return {
+    video,
+    audio,
+    copyVideo: video !== undefined && playsAsItIs(video),
+    copyAudio: audio !== undefined && soundsAsItIs(audio),
+  }
+}
+
+/** Whether no picture has to be encoded anew: then it is made at once, out of the copy that the read-back wrote. */
+export const isQuick = ({ video, copyVideo }: Plan): boolean => video === undefined || copyVideo
+
+export const proxyHeight = 480
+
+/** Which renditions a recording gets, in the order in which they are made. */
+export const kindsOf = ({ video, copyVideo }: Plan): RenditionKind[] => {
+  if (video === undefined) return ['hls']
+  // One encoded anew is small enough for any line; one that is small already needs no smaller one.
+  const wantsProxy = copyVideo && Math.min(video.width ?? 0, video.height ?? 0) > proxyHeight
+  return ['hls', 'poster', ...(wantsProxy ? (['proxy'] as const) : []), 'storyboard']
+}

@@ -1,0 +1,68 @@
+// @ts-check
+// What is known of the recording and of this viewing, beside the picture.
+import { clockDate, clockDifference, clockTime, clockZone, position } from './clock.js'
+import { element, write } from './element.js'
+import { flagInWords } from './flags.js'
+
+/** @param {string} flag */
+const flagItem = (flag) => {
+  const { title, text } = flagInWords(flag)
+  const item = document.createElement('li')
+  const name = document.createElement('strong')
+  name.textContent = title
+  item.append(name)
+  if (text !== '') item.append(` ${text}`)
+  return item
+}
+
+/** What scrolls by itself must be reached by the keyboard; what does not should not be in its way. */
+export const reachWhatScrolls = () => {
+  const side = element('side', HTMLElement)
+  const look = () => {
+    if (side.scrollHeight > side.clientHeight) side.tabIndex = 0
+    else side.removeAttribute('tabindex')
+  }
+  new ResizeObserver(look).observe(side)
+  for (const card of side.children) new ResizeObserver(look).observe(card)
+}
+
+/** @param {[number, number][]} watched @param {number} length */
+const watchedInWords = (watched, length) => {
+  if (watched.length === 0) return 'Nothing yet'
+  const seconds = watched.reduce((sum, [start, end]) => sum + end - start, 0)
+  const ranges = watched.slice(0, 6).map(([start, end]) => `${position(start)} to ${position(end)}`)
+  const more = watched.length > 6 ? ` and ${watched.length - 6} more` : ''
+  return `${position(seconds)} of ${position(length)}: ${ranges.join(', ')}${more}`
+}
+
+/** @param {import('./viewing.js').Viewing} viewing @param {number} length of the recording in seconds */
+export const showFacts = ({ recording, reason, viewer, expiresAt, watched }, length) => {
+  const start = new Date(recording.correctedAt)
+  const when = `${clockDate(start)}, ${clockTime(start)} ${clockZone(start)}`
+  document.title = `Camera ${recording.camera}, ${when} · Exhibit`
+  write('title', `Camera ${recording.camera}`)
+  write('subtitle', when)
+  write('fact-start', when)
+  write('fact-length', position(length))
+  write('fact-camera', recording.camera)
+  write('fact-officer', recording.officer ?? 'Not known')
+  write('fact-file', recording.filename)
+  write('fact-id', recording.id)
+
+  const because = reason === null ? 'no reason given' : `reason “${reason}”`
+  write('recorded-text', `${viewer}, ${because}. What you watch is written down.`)
+  write('fact-watched', watchedInWords(watched, length))
+  const until = new Date(expiresAt)
+  write('fact-until', `${clockTime(until).slice(0, 5)} ${clockZone(until)}; longer while it plays`)
+
+  const differs = clockDifference(recording.recordedAt, recording.correctedAt)
+  element('camera-clock', HTMLElement).hidden = differs === null
+  write('camera-clock', differs ?? '')
+
+  const flags = element('flags', HTMLElement)
+  const wanted = recording.flags.join(' ')
+  if (flags.dataset.shown === wanted) return
+  flags.dataset.shown = wanted
+  element('about', HTMLElement).hidden = recording.flags.length === 0
+  flags.replaceChildren(...recording.flags.map(flagItem))
+}

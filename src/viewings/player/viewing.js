@@ -1,0 +1,84 @@
+// @ts-check
+// What the server says of this viewing. All addresses are relative: the page's own carries the token.
+
+/**
+ * @typedef {{ state: 'owed' | 'working' | 'ready' | 'failed'; progress: number }} Playable
+ * @typedef {{
+ *   id: string
+ *   recording: {
+ *     id: string
+ *     camera: string
+ *     officer: string | null
+ *     filename: string
+ *     recordedAt: string
+ *     correctedAt: string
+ *     duration: number | null
+ *     flags: string[]
+ *   }
+ *   reason: string | null
+ *   viewer: string
+ *   expiresAt: string
+ *   playable: { hls: Playable | null; proxy: Playable | null }
+ *   watched: [number, number][]
+ * }} Viewing
+ * @typedef {{ status: number; title?: string; detail?: string; code?: string }} Refusal
+ */
+
+/** After these the viewing is over, unless the server says when to ask again; anything else may pass. */
+const final = new Set([401, 403, 404, 409, 410, 422])
+
+/** @param {Response} answer @returns {Promise<Refusal>} */
+const refusalOf = async (answer) => {
+  const said = await answer.json().catch(() => ({}))
+  return { ...said, status: answer.status }
+}
+
+/** @param {Viewing} viewing */
+export const stillMaking = ({ playable }) =>
+  [playable.hls, playable.proxy].some((part) => part?.state === 'owed' || part?.state === 'working')
+
+/**
+ * Asks now and then on, sooner while something is still being made.
+ * @param {{ onViewing(viewing: Viewing): void; onRefused(refusal: Refusal): void; onLost(): void }} on
+ */
+export const followViewing = ({ onViewing, onRefused, onLost }) => {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer
+  let over = false
+  let asking = false
+
+  const ask = async () => {
+    if (over || asking) return
+    asking = true
+    clearTimeout(timer)
+    let seconds = 5
+    try {
+      const answer = await fetch('state', { cache: 'no-store', signal: AbortSignal.timeout(15_000) })
+      if (final.has(answer.status) && !answer.headers.has('retry-after')) {
+        over = true
+        onRefused(await refusalOf(answer))
+      } else if (answer.ok) {
+        const viewing = /** @type {Viewing} */ (await answer.json())
+        seconds = stillMaking(viewing) ? 2 : 10
+        onViewing(viewing)
+      } else {
+        onLost()
+      }
+    } catch {
+      onLost()
+    } finally {
+      asking = false
+      if (!over) timer = setTimeout(ask, seconds * 1000)
+    }
+  }
+
+  return {
+    ask,
+    /** Tells the server that nobody is watching any more; it outlives the page. */
+    close: () => {
+      clearTimeout(timer)
+      if (!over) navigator.sendBeacon('close')
+      over = true
+    },
+  }
+}

@@ -1,0 +1,58 @@
+import { randomBytes } from 'node:crypto'
+import { sha256 } from '../base/digest.ts'
+import { Problem } from '../base/problem.ts'
+import type { RecordingStatus, RenditionRow } from '../engines/tables.ts'
+
+/** What makes an address an address: 32 random bytes as text. Only its digest is kept. */
+export const newToken = (): string => randomBytes(32).toString('base64url')
+
+/** What a token looks like; an id of a viewing does not. */
+export const tokenPattern = '^[A-Za-z0-9_-]{43}$'
+
+/** Looking a token up by its digest tells nobody, by the time it takes, how much of a guess was right. */
+export const tokenDigest = (token: string): Buffer => sha256(token)
+
+/** The statuses of footage that may be seen. */
+export const seenStatuses = ['active', 'due'] as const satisfies readonly RecordingStatus[]
+
+/** Why footage of this status cannot be seen now; undefined when it can. */
+export const whyUnseen = (status: RecordingStatus): Problem | undefined => {
+  switch (status) {
+    case 'active':
+    case 'due':
+      return undefined
+    case 'received':
+      return new Problem('not-playable-yet', 'The footage has arrived and is being read back.', { retryAfter: 5 })
+    case 'verified':
+      return new Problem('not-playable-yet', 'The footage is in custody and is being examined.', { retryAfter: 2 })
+    case 'quarantined':
+      return new Problem('quarantined', 'What was read back is not what was declared. It is kept, and never served.')
+    case 'grace':
+      return new Problem('conflict', 'The recording waits for its erasure. It can still be restored.')
+    case 'erased':
+      return new Problem('erased', 'The recording was erased. What is left is the proof of it.')
+  }
+}
+
+/** A rendition that moves, as far as a viewing is concerned; `begun`: its beginning and at least one segment are stored. */
+export type Moving = Pick<RenditionRow, 'state' | 'sha256' | 'failure'> & { begun: boolean }
+
+/** Whether all of it is there: one that is owed once more is served as it is until its successor begins. */
+export const isComplete = ({ state, sha256: digest }: Pick<RenditionRow, 'state' | 'sha256'>): boolean =>
+  state === 'ready' || (state === 'owed' && digest !== null)
+
+/** Whether some of it can be watched, be it complete or not. */
+export const isPlayable = (rendition: Omit<Moving, 'failure'>): boolean =>
+  rendition.begun && (rendition.state === 'working' || isComplete(rendition))
+
+/** Why none of a recording's renditions can be watched; undefined when one can. */
+export const whyUnplayable = (renditions: readonly Moving[], flags: readonly string[]): Problem | undefined => {
+  if (renditions.some(isPlayable)) return undefined
+  const awaited = renditions.some(({ state }) => state === 'owed' || state === 'working')
+  if (awaited || (renditions.length === 0 && !flags.includes('unplayable'))) {
+    return new Problem('not-playable-yet', 'What can be watched of the footage is being made.', { retryAfter: 3 })
+  }
+  const failure = renditions.find((rendition) => rendition.failure !== null)?.failure
+  const why = failure ?? 'No picture and no sound could be read from the file.'
+  return new Problem('not-playable', `${why} The original stays downloadable.`)
+}

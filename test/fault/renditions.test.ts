@@ -1,0 +1,91 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import type { RecordingId } from '../../src/base/ids.ts'
+import { renditionPrefix } from '../../src/renditions/rendition.ts'
+import type { DockDriver } from '../dock-driver.ts'
+import { prepareServers } from '../engines.ts'
+import { type Fault, type FaultyStore, faultyStore, hangs } from '../faulty-store.ts'
+import { type TestInstallation, testInstallation } from '../installation.ts'
+import { startEmbedded } from '../servers.ts'
+import { ffmpeg, joined, shownOf } from '../shown.ts'
+import { eventually } from '../system.ts'
+
+let own: Awaited<ReturnType<typeof startEmbedded>>
+let house: TestInstallation
+let dock: DockDriver
+let store: FaultyStore
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'exhibit-killed-'))
+  own = await startEmbedded()
+  store = await faultyStore(own.servers.s3.endpoint)
+  house = await testInstallation(await prepareServers(own.servers), { S3_ENDPOINT: store.endpoint, WORKER_JOBS: '1' })
+  await house.startApi()
+  dock = await house.enrol()
+})
+afterAll(async () => {
+  await house[Symbol.asyncDispose]()
+  await store[Symbol.asyncDispose]()
+  await own.stop()
+  await rm(folder, { recursive: true, force: true })
+})
+afterEach(async () => {
+  store.heal()
+  await house.killWorkers()
+})
+
+const seconds = 26
+const source = ['-f', 'lavfi', '-i', `testsrc2=s=640x360:r=25:d=${seconds}`, '-f', 'lavfi', '-i', `sine=d=${seconds}`]
+
+/** The store takes so many, and never answers the next. */
+const hangsAfter = (count: number, reached: () => void): Fault => {
+  let passed = 0
+  return (exchange) => {
+    passed += 1
+    if (passed <= count) return exchange.pass()
+    reached()
+    return hangs(exchange)
+  }
+}
+
+const ready = async (recording: RecordingId) =>
+  await eventually('every rendition', async () => {
+    const shown = await shownOf(house.engines, recording)
+    return shown.size > 0 && [...shown.values()].every(({ row }) => row.state === 'ready') ? shown : undefined
+  })
+
+test.for([
+  { what: 'a remux', name: 'usual.mp4', words: ['-c:v', 'libx264', '-preset', 'ultrafast', '-g', '50', '-c:a', 'aac'] },
+  { what: 'a transcode', name: 'old.avi', words: ['-c:v', 'mjpeg', '-c:a', 'pcm_s16le'] },
+])('kill -9 of the worker in the middle of $what leaves one good rendition', async ({ name, words }) => {
+  const file = path.join(folder, name)
+  await ffmpeg(...source, ...words, file)
+  const footage = await dock.create(await readFile(file))
+  await dock.finish(footage)
+  const met = Promise.withResolvers<void>()
+  store.on('put', hangsAfter(3, met.resolve))
+  const worker = await house.startWorker()
+  await met.promise
+  const { recording } = await house.engines.db
+    .selectFrom('uploads')
+    .select('recording')
+    .where('id', '=', footage.id)
+    .executeTakeFirstOrThrow()
+  const before = (await shownOf(house.engines, recording)).get('hls')
+  expect(before).toMatchObject({ row: { state: 'working' }, objects: [{ name: 'init.mp4' }, {}, {}] })
+  await worker.kill()
+  store.heal()
+  await house.startWorker()
+  const shown = await ready(recording)
+  expect(shown.get('hls')?.row.id).not.toBe(before?.row.id)
+  const kept: string[] = []
+  for (const { row, objects } of shown.values())
+    kept.push(...objects.map((object) => `${renditionPrefix(recording, row.id)}${object.name}`))
+  expect((await house.engines.store.list('derived', `renditions/${recording}/`)).sort()).toEqual(kept.sort())
+  const whole = await joined(house.engines, shown.get('hls'), path.join(folder, `${name}.joined.mp4`))
+  const counted = await ffmpeg('-i', whole, '-map', '0:v', '-c', 'copy', '-f', 'framecrc', '-')
+  expect(counted.split('\n').filter((line) => /^0,/.test(line))).toHaveLength(seconds * 25)
+  await house.proveCustody(dock, footage)
+})
