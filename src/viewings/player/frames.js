@@ -19,12 +19,18 @@ export const followFrames = (video, onFrame) => {
   video.addEventListener('seeking', () => {
     stale = true
   })
-  // A seek within the shown frame presents no other.
-  video.addEventListener('seeked', () =>
-    setTimeout(() => {
-      if (!video.seeking) stale = false
-    }, 250),
-  )
+  /** Whether the frame that was last told of can be the one at this time. */
+  const fits = () => {
+    const into = video.currentTime - shown
+    return into > -0.001 && into < 2 * length()
+  }
+  // A seek within the shown frame presents no other; on a busy machine the frame is told of late.
+  const settle = (tries = 40) => {
+    if (video.seeking) return
+    if (fits() || tries === 0) stale = false
+    else setTimeout(() => settle(tries - 1), 50)
+  }
+  video.addEventListener('seeked', () => setTimeout(settle, 250))
 
   /** @param {number} time */
   const show = (time) => {
@@ -90,7 +96,7 @@ export const followFrames = (video, onFrame) => {
   return {
     shown: () => shown,
     /** Whether the frame that `shown` tells of is the one on the screen. */
-    certain: () => !stale,
+    certain: () => !stale && fits(),
     length,
     /** Pauses and goes one frame on (1) or back (-1); steps asked for meanwhile follow. @param {1 | -1} direction */
     step: async (direction) => {

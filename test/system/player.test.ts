@@ -1,0 +1,213 @@
+import { source as axe } from 'axe-core'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { frameShown } from '../numbered-frames.ts'
+import { openViewing, stopWatching } from './watched.ts'
+
+/** The footage: 25 frames a second, each with its number in it. */
+const frameRate = 25
+
+let browser: Browser
+beforeAll(async () => {
+  const quiet = ['background-networking', 'component-update', 'sync'].map((what) => `--disable-${what}`)
+  browser = await chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--autoplay-policy=no-user-gesture-required', ...quiet],
+  })
+})
+afterAll(async () => {
+  await browser.close()
+  await stopWatching()
+})
+
+/** Long enough for two busy cores. */
+const patience = { timeout: 20_000 }
+
+type Screen = AsyncDisposable & { page: Page; playerUrl: string; complaints: string[]; elsewhere: string[] }
+
+/** A viewing of its own on a screen of its own, its first frame shown. */
+const watch = async (options: BrowserContextOptions = {}, before?: string): Promise<Screen> => {
+  const viewing = await openViewing()
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options })
+  const page = await context.newPage()
+  const complaints: string[] = []
+  const elsewhere: string[] = []
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
+  })
+  page.on('pageerror', (error) => complaints.push(error.message))
+  page.on('request', (request) => {
+    const url = new URL(request.url())
+    if (url.protocol !== 'blob:' && url.origin !== new URL(viewing.playerUrl).origin) elsewhere.push(url.origin)
+  })
+  if (before !== undefined) await page.addInitScript(before)
+  await page.goto(viewing.playerUrl)
+  await expect
+    .poll(async () => await page.evaluate(`document.querySelector('video')?.readyState ?? 0`), patience)
+    .toBe(4)
+  await expect.poll(async () => await clockOf(page), patience).toMatch(/\.\d{3}$/)
+  return {
+    page,
+    playerUrl: viewing.playerUrl,
+    complaints,
+    elsewhere,
+    [Symbol.asyncDispose]: async () => {
+      await context.close()
+      await viewing.end()
+    },
+  }
+}
+
+const clockOf = async (page: Page): Promise<string> => (await page.locator('#clock-time').textContent()) ?? ''
+/** Seconds since midnight. */
+const secondsOf = (clock: string): number => clock.split(':').reduce((sum, part) => sum * 60 + Number(part), 0)
+const video = async <T>(page: Page, property: string): Promise<T> =>
+  await page.evaluate<T>(`document.querySelector('video').${property}`)
+const showsFrame = async (page: Page, frame: number): Promise<void> =>
+  await expect.poll(async () => await frameShown(page), patience).toBe(frame)
+
+/** What axe finds that is serious or worse. */
+const barriers = async (page: Page): Promise<string[]> => {
+  await page.evaluate(axe)
+  return await page.evaluate<string[]>(`axe.run().then(({ violations }) => violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => id + ': ' + nodes.map(({ target }) => target).join(', ')))`)
+}
+
+describe('the player', () => {
+  it('plays: frames change, the clock goes with them, seeks and steps land on the frame asked for', async () => {
+    await using screen = await watch()
+    const { page } = screen
+    const start = secondsOf(await clockOf(page))
+    await showsFrame(page, 0)
+
+    await page.getByRole('button', { name: 'Play' }).click()
+    await expect.poll(async () => await frameShown(page), patience).toBeGreaterThan(20)
+    await page.getByRole('button', { name: 'Pause' }).click()
+    await expect.poll(async () => await clockOf(page), patience).toMatch(/\.\d{3}$/)
+    const stopped = await frameShown(page)
+    expect(secondsOf(await clockOf(page)) - start).toBeCloseTo(stopped / frameRate, 2)
+
+    await page.keyboard.press('.')
+    await showsFrame(page, stopped + 1)
+    await page.keyboard.press('.')
+    await showsFrame(page, stopped + 2)
+    await page.getByRole('button', { name: 'One frame back' }).click()
+    await showsFrame(page, stopped + 1)
+    await page.getByRole('button', { name: 'One frame on' }).click()
+    await showsFrame(page, stopped + 2)
+
+    await page.keyboard.press('Home')
+    await showsFrame(page, 0)
+    await page.keyboard.press('l')
+    await showsFrame(page, 10 * frameRate)
+    await page.keyboard.press('ArrowLeft')
+    await showsFrame(page, 5 * frameRate)
+    await page.keyboard.press(',')
+    await showsFrame(page, 5 * frameRate - 1)
+
+    const bar = page.getByRole('slider', { name: 'Position in the recording' })
+    const { width } = (await bar.boundingBox()) ?? { width: 0 }
+    await bar.click({ position: { x: Math.round(width * 0.52), y: 20 } })
+    await expect.poll(async () => await video<boolean>(page, 'seeking'), patience).toBe(false)
+    const asked = await video<number>(page, 'currentTime')
+    expect(asked).toBeCloseTo((await video<number>(page, 'duration')) * 0.52, 0)
+    await showsFrame(page, Math.floor(asked * frameRate))
+    expect(await bar.getAttribute('aria-valuetext')).toMatch(/^\d\d:\d\d:\d\d \w+, \d+ seconds of \d+ seconds$/)
+
+    expect(screen.elsewhere).toEqual([])
+    expect(screen.complaints).toEqual([])
+  })
+
+  it('plays by the HLS of the browser itself where that is all there is', async () => {
+    await using screen = await watch({}, 'delete globalThis.MediaSource; delete globalThis.ManagedMediaSource')
+    const { page } = screen
+    expect(await video(page, 'currentSrc')).toMatch(/playlist\.m3u8$/)
+    const start = secondsOf(await clockOf(page))
+    await page.getByRole('button', { name: 'Play' }).click()
+    await expect.poll(async () => await frameShown(page), patience).toBeGreaterThan(20)
+    await page.getByRole('button', { name: 'Pause' }).click()
+    await expect.poll(async () => secondsOf(await clockOf(page)) - start, patience).toBeGreaterThan(0.7)
+    expect(screen.elsewhere).toEqual([])
+    expect(screen.complaints).toEqual([])
+  })
+
+  it('answers to the keyboard', async () => {
+    await using screen = await watch()
+    const { page } = screen
+    await page.keyboard.press('k')
+    await expect.poll(async () => await video(page, 'paused'), patience).toBe(false)
+    await page.keyboard.press(' ')
+    await expect.poll(async () => await video(page, 'paused'), patience).toBe(true)
+    await page.keyboard.press('m')
+    expect(await video(page, 'muted')).toBe(true)
+    await page.keyboard.press('>')
+    expect(await video(page, 'playbackRate')).toBe(1.25)
+    await page.keyboard.press('<')
+    await page.keyboard.press('<')
+    expect(await video(page, 'playbackRate')).toBe(0.75)
+    await page.keyboard.press('?')
+    await page.getByRole('dialog', { name: 'Keys' }).waitFor()
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('f')
+    await page.getByRole('button', { name: 'Leave full screen' }).waitFor()
+    await page.keyboard.press('f')
+    await page.getByRole('button', { name: 'Full screen', exact: true }).waitFor()
+    expect(screen.complaints).toEqual([])
+  })
+
+  it('shows the storyboard over the seek bar, who is watching and why, and what is written down of it', async () => {
+    await using screen = await watch()
+    const { page } = screen
+    const storyboard = page.waitForResponse((answer) => /storyboard\/.*\.jpg$/.test(answer.url()))
+    await page.locator('#seek').hover()
+    expect((await storyboard).status()).toBe(200)
+    expect(await page.locator('.preview-time').textContent()).toMatch(/^\d\d:\d\d:\d\d (GMT|BST)$/)
+    expect(await page.locator('#recorded').textContent()).toMatch(
+      /This viewing is recorded:.*What you watch is written/,
+    )
+    expect(await page.title()).not.toContain(new URL(screen.playerUrl).pathname.split('/').at(-2))
+    await expect.poll(async () => await page.locator('.track-watched span').count(), patience).toBeGreaterThan(0)
+    expect(await page.locator('#fact-watched').textContent()).toContain(' of ')
+    expect(screen.complaints).toEqual([])
+  })
+
+  it.each([
+    { where: 'on a desk, in light', colorScheme: 'light', viewport: { width: 1280, height: 800 } },
+    { where: 'on a desk, in dark', colorScheme: 'dark', viewport: { width: 1280, height: 800 } },
+    { where: 'on a telephone, in light', colorScheme: 'light', viewport: { width: 360, height: 740 }, hasTouch: true },
+    { where: 'on a telephone, in dark', colorScheme: 'dark', viewport: { width: 360, height: 740 }, hasTouch: true },
+    { where: 'on a wall', colorScheme: 'dark', viewport: { width: 3840, height: 2160 } },
+  ] as const)(
+    'has no serious barrier $where, and nothing sticks out or is too small to touch',
+    async ({ where: _, ...options }) => {
+      await using screen = await watch(options)
+      const { page } = screen
+      expect(await barriers(page)).toEqual([])
+      expect(await page.evaluate(`document.documentElement.scrollWidth`)).toBe(options.viewport.width)
+      const small = `[...document.querySelectorAll('button, select, input, [role=slider]')]
+      .filter((control) => control.checkVisibility())
+      .filter((control) => Math.min(control.offsetWidth, control.offsetHeight) < 44).map(({ id }) => id)`
+      expect(await page.evaluate(small)).toEqual([])
+      await page.keyboard.press('?')
+      expect(await barriers(page)).toEqual([])
+    },
+  )
+
+  it('says in words that the viewing has ended, and takes the picture away', async () => {
+    await using screen = await watch()
+    const { page, playerUrl } = screen
+    expect((await fetch(new URL('close', playerUrl), { method: 'POST' })).status).toBe(204)
+    await page.getByRole('heading', { name: 'This viewing has ended' }).waitFor(patience)
+    expect(await page.locator('video').isVisible()).toBe(false)
+    expect(await page.getByText('open the recording again').isVisible()).toBe(true)
+    expect(await barriers(page)).toEqual([])
+  })
+
+  it('closes the viewing when the page is left', async () => {
+    await using screen = await watch()
+    expect((await fetch(new URL('state', screen.playerUrl))).status).toBe(200)
+    await screen.page.goto('about:blank')
+    await expect.poll(async () => (await fetch(new URL('state', screen.playerUrl))).status, patience).toBe(410)
+  })
+})
