@@ -30,6 +30,8 @@ type Env = Record<string, string>
 export type TestInstallation = AsyncDisposable & {
   /** Of the test itself, on the same database and buckets: to look with. */
   engines: TestEngines
+  /** What an investigator is answered who asks, with a reason, for a download or a viewing. */
+  askFor(path: string): Promise<unknown>
   startApi(env?: Env): Promise<TestProcess>
   startWorker(env?: Env): Promise<TestProcess>
   killWorkers(): Promise<void>
@@ -63,14 +65,18 @@ export const testInstallation = async (prepared: Prepared, env: Env = {}): Promi
     processes.clear()
   }
 
-  const fetched = async (recording: string): Promise<Buffer> => {
+  const askFor: TestInstallation['askFor'] = async (path) => {
     const authorization = `Bearer ${await issuer.tokenFor('investigator')}`
-    const asked = await fetch(`${url}/api/v1/recordings/${recording}/downloads`, {
+    const asked = await fetch(`${url}/api/v1${path}`, {
       method: 'POST',
       headers: { authorization, 'content-type': 'application/json' },
       body: JSON.stringify({ reason: 'to see that it is whole' }),
     })
-    const view: unknown = await asked.json()
+    return await asked.json()
+  }
+
+  const fetched = async (recording: string): Promise<Buffer> => {
+    const view = await askFor(`/recordings/${recording}/downloads`)
     if (!Value.Check(DownloadView, view)) throw new Error(`no download was given: ${JSON.stringify(view)}`)
     return Buffer.from(await (await fetch(view.url)).arrayBuffer())
   }
@@ -104,6 +110,7 @@ export const testInstallation = async (prepared: Prepared, env: Env = {}): Promi
 
   return {
     engines,
+    askFor,
     proveCustody,
     startApi: async (over = {}) => await start('api', over),
     startWorker: async (over = {}) => await start('worker', over),

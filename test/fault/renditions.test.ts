@@ -1,13 +1,17 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { Value } from 'typebox/value'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { RecordingId } from '../../src/base/ids.ts'
 import { renditionPrefix } from '../../src/renditions/rendition.ts'
+import { ViewingOpened } from '../../src/viewings/schemas.ts'
 import type { DockDriver } from '../dock-driver.ts'
 import { prepareServers } from '../engines.ts'
-import { type Fault, type FaultyStore, faultyStore, hangs } from '../faulty-store.ts'
+import { type Fault, type FaultyStore, faultyStore, hangs, readsInPart } from '../faulty-store.ts'
+import { actionsOn } from '../footsteps.ts'
 import { type TestInstallation, testInstallation } from '../installation.ts'
+import type { TestProcess } from '../processes.ts'
 import { startEmbedded } from '../servers.ts'
 import { ffmpeg, joined, shownOf } from '../shown.ts'
 import { eventually } from '../system.ts'
@@ -15,6 +19,7 @@ import { eventually } from '../system.ts'
 let own: Awaited<ReturnType<typeof startEmbedded>>
 let house: TestInstallation
 let dock: DockDriver
+let api: TestProcess
 let store: FaultyStore
 let folder: string
 beforeAll(async () => {
@@ -22,7 +27,7 @@ beforeAll(async () => {
   own = await startEmbedded()
   store = await faultyStore(own.servers.s3.endpoint)
   house = await testInstallation(await prepareServers(own.servers), { S3_ENDPOINT: store.endpoint, WORKER_JOBS: '1' })
-  await house.startApi()
+  api = await house.startApi()
   dock = await house.enrol()
 })
 afterAll(async () => {
@@ -88,4 +93,33 @@ test.for([
   const counted = await ffmpeg('-i', whole, '-map', '0:v', '-c', 'copy', '-f', 'framecrc', '-')
   expect(counted.split('\n').filter((line) => /^0,/.test(line))).toHaveLength(seconds * 25)
   await house.proveCustody(dock, footage)
+})
+
+test('kill -9 of the api while it streams leaves on record what was on its way, and the viewing goes on', async () => {
+  const file = path.join(folder, 'watched.mp4')
+  await ffmpeg(...source, '-c:v', 'libx264', '-preset', 'ultrafast', '-g', '50', '-c:a', 'aac', file)
+  const footage = await dock.create(await readFile(file))
+  await house.startWorker()
+  await dock.finish(footage)
+  const { recordingId } = await house.proveCustody(dock, footage)
+  const opened = Value.Parse(ViewingOpened, await house.askFor(`/recordings/${recordingId}/viewings`))
+  const segment = (name: string) => fetch(new URL(`hls/${name}`, opened.playlistUrl))
+  expect((await (await segment('00001.m4s')).arrayBuffer()).byteLength).toBeGreaterThan(1000)
+
+  store.on('read', readsInPart(150_000, new Promise(() => undefined)), 1)
+  const half = await segment('00003.m4s')
+  expect(half.status).toBe(200)
+  await api.kill()
+  await expect(half.arrayBuffer()).rejects.toThrow()
+  const viewing = async () =>
+    await house.engines.db.selectFrom('viewings').selectAll().where('id', '=', opened.id).executeTakeFirstOrThrow()
+  const seen = [expect.arrayContaining([0]), expect.arrayContaining([12])]
+  expect((await viewing()).watched).toEqual(seen)
+
+  api = await house.startApi()
+  expect((await (await segment('00003.m4s')).arrayBuffer()).byteLength).toBeGreaterThan(10_000)
+  expect((await fetch(new URL('close', opened.playlistUrl), { method: 'POST' })).status).toBe(204)
+  expect(await viewing()).toMatchObject({ watched: seen, endedAt: expect.any(Date) })
+  const ended = (await actionsOn(house.engines, recordingId)).filter((action) => action === 'recording.viewing-ended')
+  expect(ended).toHaveLength(1)
 })
