@@ -108,14 +108,17 @@ export const take = async (engines: Engines, recording: RecordingId, over: Parti
 }
 
 /** The code of the problem that the work ends with, or `accepted`. */
-export const codeOf = async (work: Promise<unknown>): Promise<string> => {
+export const codeOf = async (work: Promise<unknown>): Promise<string> => (await problemOf(work))?.code ?? 'accepted'
+
+/** The problem that something ended in, if it did. */
+export const problemOf = async (work: Promise<unknown>): Promise<Problem | undefined> => {
   try {
     await work
   } catch (error) {
-    if (error instanceof Problem) return error.code
+    if (error instanceof Problem) return error
     throw error
   }
-  return 'accepted'
+  return undefined
 }
 
 export const actionsOn = async (engines: Engines, subject: string): Promise<(string | null)[]> =>

@@ -1,4 +1,5 @@
 import { type DownloadId, newId, type RecordingId, type Sha256 } from '../base/ids.ts'
+import { newToken, tokenDigest } from '../base/link-token.ts'
 import { Problem } from '../base/problem.ts'
 import { iso } from '../base/time.ts'
 import type { Engines } from '../engines/engines.ts'
@@ -8,7 +9,7 @@ import { recordRefusal } from '../ledger/refusals.ts'
 import { actor, type Person } from '../people/person.ts'
 import { checkReason } from '../people/reasons.ts'
 import { refuseUnseen } from '../recordings/actions.ts'
-import { newToken, tokenDigest, whyNot } from './download.ts'
+import { whyNot } from './download.ts'
 import { deleteDownloads, downloadByToken, insertDownload, recordingToDownload } from './queries.ts'
 
 /**

@@ -1,4 +1,5 @@
 import type { Collar } from '../base/ids.ts'
+import { Problem } from '../base/problem.ts'
 import { iso } from '../base/time.ts'
 import type { RecordingRow, RecordingStatus, RenditionRow } from '../engines/tables.ts'
 
@@ -55,3 +56,15 @@ export const viewOf = ({ clockOffset, recordedAt, receivedAt, facts, ...row }: C
   startTime: facts.startTime ?? null,
   position: facts.position ?? null,
 })
+
+/** Why footage of this status is served to nobody, in whatever form. */
+export const whyWithheld = (status: 'quarantined' | 'grace' | 'erased'): Problem => {
+  switch (status) {
+    case 'quarantined':
+      return new Problem('quarantined', 'What was read back is not what was declared. It is kept, and never served.')
+    case 'grace':
+      return new Problem('conflict', 'The recording waits for its erasure. It can still be restored.')
+    case 'erased':
+      return new Problem('erased', 'The recording was erased. What is left is the proof of it.')
+  }
+}

@@ -1,11 +1,11 @@
 import type { ViewingId } from '../base/ids.ts'
+import { tokenDigest } from '../base/link-token.ts'
 import { Problem } from '../base/problem.ts'
 import type { Engines } from '../engines/engines.ts'
 import { inTransaction } from '../engines/postgres.ts'
 import type { Actor } from '../ledger/entry.ts'
 import { record } from '../ledger/record.ts'
 import { endViewing, viewingByToken, viewingsOver } from './queries.ts'
-import { tokenDigest } from './viewing.ts'
 
 const sweeper: Actor = { kind: 'service', id: 'close-viewings' }
 

@@ -1,4 +1,5 @@
 import { newId, type RecordingId, type ViewingId } from '../base/ids.ts'
+import { newToken, tokenDigest } from '../base/link-token.ts'
 import { Problem } from '../base/problem.ts'
 import { iso } from '../base/time.ts'
 import type { Engines } from '../engines/engines.ts'
@@ -9,7 +10,7 @@ import { actor, type Person } from '../people/person.ts'
 import { refuseUnseen } from '../recordings/actions.ts'
 import { insertViewing, movingRenditions, personToWatch, recordingToView } from './queries.ts'
 import { reasonOfViewing } from './reason.ts'
-import { newToken, tokenDigest, whyUnplayable, whyUnseen } from './viewing.ts'
+import { whyUnplayable, whyUnseen } from './viewing.ts'
 
 /** When a viewing ends by itself that was watched at `now`. */
 export const endAfter = ({ config }: Pick<Engines, 'config'>, now: Date): Date =>

@@ -1,16 +1,9 @@
-import { randomBytes } from 'node:crypto'
-import { sha256 } from '../base/digest.ts'
 import { Problem } from '../base/problem.ts'
 import type { RecordingStatus, RenditionRow } from '../engines/tables.ts'
-
-/** What makes an address an address: 32 random bytes as text. Only its digest is kept. */
-export const newToken = (): string => randomBytes(32).toString('base64url')
+import { whyWithheld } from '../recordings/recording.ts'
 
 /** What a token looks like; an id of a viewing does not. */
 export const tokenPattern = '^[A-Za-z0-9_-]{43}$'
-
-/** Looking a token up by its digest tells nobody, by the time it takes, how much of a guess was right. */
-export const tokenDigest = (token: string): Buffer => sha256(token)
 
 /** The statuses of footage that may be seen. */
 export const seenStatuses = ['active', 'due'] as const satisfies readonly RecordingStatus[]
@@ -26,11 +19,9 @@ export const whyUnseen = (status: RecordingStatus): Problem | undefined => {
     case 'verified':
       return new Problem('not-playable-yet', 'The footage is in custody and is being examined.', { retryAfter: 2 })
     case 'quarantined':
-      return new Problem('quarantined', 'What was read back is not what was declared. It is kept, and never served.')
     case 'grace':
-      return new Problem('conflict', 'The recording waits for its erasure. It can still be restored.')
     case 'erased':
-      return new Problem('erased', 'The recording was erased. What is left is the proof of it.')
+      return whyWithheld(status)
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { RecordingId, RenditionId } from '../base/ids.ts'
+import { tokenDigest } from '../base/link-token.ts'
 import { Problem } from '../base/problem.ts'
 import type { Engines } from '../engines/engines.ts'
 import type { RenditionRow, WatchedRange } from '../engines/tables.ts'
@@ -7,7 +8,7 @@ import { recordRefusal } from '../ledger/refusals.ts'
 import { renditionKey } from '../renditions/rendition.ts'
 import { endAfter } from './opening.ts'
 import { type ViewingRow, viewingByToken, viewingWithObject, writeWatched } from './queries.ts'
-import { isComplete, isPlayable, tokenDigest, whyUnplayable, whyUnseen } from './viewing.ts'
+import { isComplete, isPlayable, whyUnplayable, whyUnseen } from './viewing.ts'
 import { covers, withRange } from './watched.ts'
 
 /**

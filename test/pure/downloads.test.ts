@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { newToken, tokenDigest } from '../../src/base/link-token.ts'
 import { attachment, safeName } from '../../src/downloads/disposition.ts'
-import { newToken, tokenDigest, whyNot } from '../../src/downloads/download.ts'
+import { whyNot } from '../../src/downloads/download.ts'
 import { wantedRange } from '../../src/downloads/range.ts'
 import { statuses } from '../../src/recordings/recording.ts'
 

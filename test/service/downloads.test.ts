@@ -5,9 +5,8 @@ import { buffer } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hex, sha256 } from '../../src/base/digest.ts'
 import { newId, type RecordingId } from '../../src/base/ids.ts'
-import { Problem } from '../../src/base/problem.ts'
+import { tokenDigest } from '../../src/base/link-token.ts'
 import { forgetDownloads, type Original, originalAt, requestDownload } from '../../src/downloads/actions.ts'
-import { tokenDigest } from '../../src/downloads/download.ts'
 import { openOriginal } from '../../src/downloads/stream.ts'
 import type { Clock } from '../../src/engines/clock.ts'
 import type { Engines } from '../../src/engines/engines.ts'
@@ -15,6 +14,7 @@ import type { Person } from '../../src/people/person.ts'
 import { originalKey } from '../../src/uploads/upload.ts'
 import { catalogued, entriesAbout, kept, someone } from '../catalogued.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
+import { codeOf, problemOf } from '../footsteps.ts'
 import { type StoreProxy, storeProxy } from '../store-proxy.ts'
 
 const mib = 1024 * 1024
@@ -31,17 +31,6 @@ beforeAll(async () => {
   investigator = await someone(engines, ['investigator'])
 })
 afterAll(async () => await engines[Symbol.asyncDispose]())
-
-const problemOf = async (work: Promise<unknown>): Promise<Problem | undefined> => {
-  try {
-    await work
-  } catch (error) {
-    if (error instanceof Problem) return error
-    throw error
-  }
-  return undefined
-}
-const codeOf = async (work: Promise<unknown>): Promise<string> => (await problemOf(work))?.code ?? 'accepted'
 
 const tokenIn = (url: string): string => url.slice(url.lastIndexOf('/') + 1)
 

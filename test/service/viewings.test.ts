@@ -1,17 +1,17 @@
 import { buffer } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { newId, type RecordingId, type ViewingId } from '../../src/base/ids.ts'
-import { Problem } from '../../src/base/problem.ts'
+import { tokenDigest } from '../../src/base/link-token.ts'
 import type { Clock } from '../../src/engines/clock.ts'
 import type { Engines } from '../../src/engines/engines.ts'
 import type { Person } from '../../src/people/person.ts'
 import { closeViewing } from '../../src/viewings/closing.ts'
 import { openViewing } from '../../src/viewings/opening.ts'
 import { readViewing, stateAt } from '../../src/viewings/reading.ts'
-import { tokenDigest } from '../../src/viewings/viewing.ts'
 import { openServed, segmentAt } from '../../src/viewings/watching.ts'
 import { assign, catalogued, entriesAbout, someone } from '../catalogued.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
+import { codeOf, problemOf } from '../footsteps.ts'
 import { movingObjects, rendered, viewable } from '../viewable.ts'
 
 const began = new Date('2026-11-25T12:00:00Z')
@@ -32,17 +32,6 @@ beforeAll(async () => {
   supervisor = await someone(engines, ['supervisor'])
 })
 afterAll(async () => await engines[Symbol.asyncDispose]())
-
-const problemOf = async (work: Promise<unknown>): Promise<Problem | undefined> => {
-  try {
-    await work
-  } catch (error) {
-    if (error instanceof Problem) return error
-    throw error
-  }
-  return undefined
-}
-const codeOf = async (work: Promise<unknown>): Promise<string> => (await problemOf(work))?.code ?? 'accepted'
 
 const open = async (id: RecordingId, person = investigator, reason: string | undefined = 'case 12/3456') =>
   await openViewing(engines, person, id, reason)

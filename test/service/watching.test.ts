@@ -1,7 +1,6 @@
 import { buffer } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { RecordingId, ViewingId } from '../../src/base/ids.ts'
-import { Problem } from '../../src/base/problem.ts'
 import type { Clock } from '../../src/engines/clock.ts'
 import type { Engines } from '../../src/engines/engines.ts'
 import type { Person } from '../../src/people/person.ts'
@@ -11,6 +10,7 @@ import { masterAt, mediaAt, stateAt, storyboardAt } from '../../src/viewings/rea
 import { openServed, pictureAt, segmentAt, viewingAt } from '../../src/viewings/watching.ts'
 import { catalogued, entriesAbout, someone } from '../catalogued.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
+import { codeOf, problemOf } from '../footsteps.ts'
 import { movingObjects, rendered, viewable } from '../viewable.ts'
 
 const began = new Date('2026-11-25T12:00:00Z')
@@ -28,17 +28,6 @@ beforeAll(async () => {
   investigator = await someone(engines, ['investigator'])
 })
 afterAll(async () => await engines[Symbol.asyncDispose]())
-
-const problemOf = async (work: Promise<unknown>): Promise<Problem | undefined> => {
-  try {
-    await work
-  } catch (error) {
-    if (error instanceof Problem) return error
-    throw error
-  }
-  return undefined
-}
-const codeOf = async (work: Promise<unknown>): Promise<string> => (await problemOf(work))?.code ?? 'accepted'
 
 const open = async (id: RecordingId, person = investigator, reason: string | undefined = 'case 12/3456') =>
   await openViewing(engines, person, id, reason)
