@@ -50,7 +50,7 @@ export const hlsWork = (source: Source, plan: Plan, copyVideo: boolean): FfmpegW
     ...firstTracks,
     ...noMetadata,
     ...(plan.video === undefined ? ['-vn'] : video),
-    ...(plan.audio === undefined ? ['-an'] : plan.video === undefined && plan.copyAudio ? ['-c:a', 'copy'] : audio),
+    ...(plan.audio === undefined ? ['-an'] : audio),
     ...segments(source),
   ]
   return {
