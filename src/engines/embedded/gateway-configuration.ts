@@ -50,6 +50,9 @@ bdev_aio_poll_ms = 20
 # gateway that is gone (30 s; making a bucket waits for it).
 objecter_timeout = 1
 osd_client_watch_timeout = 3
+# How soon the others look again for a monitor that was away (3 s by default, and longer each time in vain).
+mon_client_hunt_interval = 0.5
+mon_client_hunt_interval_max_multiple = 1
 # One copy of everything on one OSD, few placement groups, nothing that needs the absent manager.
 osd_pool_default_size = 1
 osd_pool_default_min_size = 1
