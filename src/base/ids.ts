@@ -13,6 +13,14 @@ export type JobId = Branded<'job'>
 export type DownloadId = Branded<'download'>
 export type RenditionId = Branded<'rendition'>
 export type ViewingId = Branded<'viewing'>
+export type ClipId = Branded<'clip'>
+export type CaseId = Branded<'case'>
+export type ExhibitId = Branded<'exhibit'>
+export type CaseEventId = Branded<'case-event'>
+export type BundleId = Branded<'bundle'>
+export type PolicyId = Branded<'policy'>
+export type HoldId = Branded<'hold'>
+export type PurgeId = Branded<'purge'>
 /** A camera's serial as the maker printed it. */
 export type CameraSerial = Branded<'camera'>
 /** An officer's collar number. */
@@ -37,6 +45,13 @@ export const IdOf = {
   recording: Type.Unsafe<RecordingId>(uuid),
   job: Type.Unsafe<JobId>(uuid),
   viewing: Type.Unsafe<ViewingId>(uuid),
+  clip: Type.Unsafe<ClipId>(uuid),
+  case: Type.Unsafe<CaseId>(uuid),
+  exhibit: Type.Unsafe<ExhibitId>(uuid),
+  bundle: Type.Unsafe<BundleId>(uuid),
+  policy: Type.Unsafe<PolicyId>(uuid),
+  hold: Type.Unsafe<HoldId>(uuid),
+  purge: Type.Unsafe<PurgeId>(uuid),
 }
 
 const noControls = '^[^\\u0000-\\u001f\\u007f]*$'
