@@ -1,6 +1,7 @@
 import { loadavg } from 'node:os'
 import { describeMachine } from './machine.ts'
 import { memory } from './memory.ts'
+import { playback } from './playback.ts'
 import { readBack } from './read-back.ts'
 import { receipt } from './receipt.ts'
 import { type Row, sayRow, writeRow } from './result.ts'
@@ -13,6 +14,7 @@ const rows: Record<string, (stack: Stack) => Promise<Row>> = {
   memory,
   'read-back': readBack,
   receipt,
+  playback,
 }
 
 const names = Object.keys(rows)

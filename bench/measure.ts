@@ -1,15 +1,16 @@
 /** One of those compared; what its runs gave stands in `samples`, one a round. */
-export type Contender<Sample> = { run(): Promise<Sample>; samples: Sample[] }
+export type Contender<Sample> = { take(): Promise<void>; samples: Sample[] }
 
-export const contender = <Sample>(run: () => Promise<Sample>): Contender<Sample> => ({ run, samples: [] })
+export const contender = <Sample>(run: () => Promise<Sample>): Contender<Sample> => {
+  const samples: Sample[] = []
+  return { take: async () => void samples.push(await run()), samples }
+}
 
 /** Runs each once a round, one after the other, beginning with another each round, so that noise falls on all alike. */
-export const inTurn = async <Sample>(rounds: number, contenders: Contender<Sample>[]): Promise<void> => {
+export const inTurn = async (rounds: number, contenders: Contender<unknown>[]): Promise<void> => {
   for (let round = 0; round < rounds; round++) {
     const first = round % contenders.length
-    for (const { run, samples } of [...contenders.slice(first), ...contenders.slice(0, first)]) {
-      samples.push(await run())
-    }
+    for (const { take } of [...contenders.slice(first), ...contenders.slice(0, first)]) await take()
   }
 }
 

@@ -40,5 +40,6 @@ done
 if command -v systemctl >/dev/null; then
   case " $* " in *' redis-server '*) systemctl disable --quiet redis-server ;; esac
   case " $* " in *' ceph-base '*) systemctl disable --quiet ceph-crash ;; esac
+  case " $* " in *' nginx-light '*) systemctl disable --quiet nginx ;; esac
 fi
 exit 0

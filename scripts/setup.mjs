@@ -6,6 +6,7 @@
 //   node scripts/setup.mjs --lenient   everything that may be installed; a missing program is only named
 //   node scripts/setup.mjs --packages  npm packages only
 //   node scripts/setup.mjs --browser   everything, and a browser to try the player with
+//   node scripts/setup.mjs --bench     the same, and the file server that the bench compares with
 //
 // Ends with 0 ready, 1 an installation failed, 2 wrong use, 3 something that only you can install is missing.
 import { spawnSync } from 'node:child_process'
@@ -34,7 +35,8 @@ const programs = {
   bwrap: 'bubblewrap',
   curl: 'curl',
   openssl: 'openssl',
-  ...(process.argv.includes('--browser') ? { chromium: 'chromium' } : {}),
+  ...(process.argv.includes('--browser') || process.argv.includes('--bench') ? { chromium: 'chromium' } : {}),
+  ...(process.argv.includes('--bench') ? { nginx: 'nginx-light' } : {}),
 }
 
 class Stop extends Error {
@@ -229,7 +231,7 @@ const alone = async () => {
 
 const main = async () => {
   const flags = process.argv.slice(2)
-  const known = ['--lenient', '--packages', '--browser']
+  const known = ['--lenient', '--packages', '--browser', '--bench']
   const unknown = flags.find((flag) => !known.includes(flag))
   if (unknown !== undefined) throw new Stop(`Unknown option ${unknown}; there are ${known.join(', ')}.`, 2)
   const lenient = flags.includes('--lenient')

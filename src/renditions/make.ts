@@ -1,4 +1,4 @@
-import { readdir, readFile, rm } from 'node:fs/promises'
+import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { hex, sha256 } from '../base/digest.ts'
 import { newId, type RenditionId } from '../base/ids.ts'
@@ -46,9 +46,11 @@ export type Subject = { recording: RecordingRow; source: Source; plan: Plan }
 type Making = Subject & { engines: Engines; run: Job; id: RenditionId; works: FfmpegWork[] }
 
 const mebibyte = 1024 * 1024
-/** A piece is held in memory on its way to the store. */
+/** A piece is held in memory on its way to the store, and so many with it. */
 const largestPiece = 256 * mebibyte
-const lookEveryMs = 100
+const mostFlying = 4
+const mostFlyingBytes = 64 * mebibyte
+const lookEveryMs = 40
 /** Seconds. */
 const guessedBy = 0.5
 const noteEveryMs = 1000
@@ -60,19 +62,28 @@ const durationOf = ({ recording }: Subject): number => Math.min(longest, recordi
 const quickSeconds = ({ recording }: Subject): number => 120 + recording.size / 10e6
 const slowSeconds = (subject: Subject): number => Math.min(longest, 300 + durationOf(subject) * 15)
 
-const put = async (making: Making, number: number, name: string, start: number, duration: number): Promise<void> => {
+/** Stores one object; its row is written once `before` is done, and the store keeps nothing that has none. */
+const put = async (
+  making: Making,
+  number: number,
+  name: string,
+  [start, duration]: [start: number, duration: number],
+  before: Promise<void> = Promise.resolve(),
+): Promise<void> => {
   const { engines, recording, source, id } = making
   const bytes = await readFile(`${source.folder}/${name}`)
-  if (bytes.length > largestPiece) throw new FfmpegFailed('a piece is too large', 'content', name)
   const digest = sha256(bytes)
   const key = renditionKey(recording.id, id, name)
   await engines.store.put('derived', key, bytes, digest)
   const object = { rendition: id, number, name, start, duration, size: bytes.length, sha256: hex(digest) }
-  await insertObject(engines.db, object).catch(async (error: unknown) => {
+  try {
+    await before
+    await insertObject(engines.db, object)
+  } catch (error) {
     // Another attempt took over, and does not know of this one.
     await engines.store.delete('derived', key)
     throw error
-  })
+  }
   await rm(`${source.folder}/${name}`)
 }
 
@@ -93,37 +104,71 @@ const ffmpeg = async (making: Making, work: FfmpegWork, seconds: number): Promis
   })
 }
 
+/** Puts pieces into the store, a few at once; each is seen only when all before it are. */
+const storing = (making: Making) => {
+  let last = Promise.resolve()
+  let failed = false
+  let bytes = 0
+  const flying = new Map<string, Promise<void>>()
+  return {
+    add: async (number: number, name: string, start: number, duration: number): Promise<void> => {
+      const { size } = await stat(`${making.source.folder}/${name}`)
+      if (size > largestPiece) throw new FfmpegFailed('a piece is too large', 'content', name)
+      while (flying.size >= mostFlying || (flying.size > 0 && bytes + size > mostFlyingBytes))
+        await Promise.race(flying.values())
+      if (failed) return await last
+      bytes += size
+      last = put(making, number, name, [start, duration], last).finally(() => {
+        bytes -= size
+        flying.delete(name)
+      })
+      last.catch(() => {
+        failed = true
+      })
+      flying.set(name, last)
+    },
+    /** Throws what any of them threw. */
+    settled: async (): Promise<void> => {
+      await Promise.allSettled(flying.values())
+      await last
+    },
+  }
+}
+
 /** Stores each piece as soon as it is whole, while the next ones are made. */
 const inPieces = async (making: Making, work: FfmpegWork, seconds: number): Promise<void> => {
   const { source } = making
-  let stored = 0
+  const { add, settled } = storing(making)
+  let begun = 0
   let at = 0
   const storeNew = async (): Promise<void> => {
     const playlist = await readFile(`${source.folder}/${playlistName}`, 'utf8').catch(() => '')
-    for (const { name, duration } of piecesIn(playlist).slice(stored)) {
-      if (stored === 0) await put(making, 0, initName, 0, 0)
-      stored += 1
-      await put(making, stored, name, at, duration)
+    for (const { name, duration } of piecesIn(playlist).slice(begun)) {
+      if (begun === 0) await add(0, initName, 0, 0)
+      begun += 1
+      await add(begun, name, at, duration)
       at += duration
     }
   }
   const ended = new AbortController()
   const running = ffmpeg(making, work, seconds).finally(() => ended.abort())
-  // Whatever goes wrong while pieces are stored, ffmpeg has ended before this does.
+  // Whatever goes wrong while pieces are stored, ffmpeg has ended and nothing is on its way before this does.
   running.catch(() => undefined)
   try {
     while (!ended.signal.aborted) {
       await storeNew()
       await delay(lookEveryMs, undefined, { signal: ended.signal }).catch(() => undefined)
     }
-  } finally {
     await running
+    await storeNew()
+  } finally {
+    await Promise.allSettled([running, settled()])
   }
-  await storeNew()
+  await settled()
   // The last piece's length is ffmpeg's guess, and a frame or two too long for some files.
-  const last = at - durationOf(making)
-  if (stored > 0 && last > 0 && last < guessedBy) await shortenObject(making.engines.db, making.id, stored, last)
-  if (stored === 0) throw new FfmpegFailed('nothing to play came out', 'content', '')
+  const over = at - durationOf(making)
+  if (begun > 0 && over > 0 && over < guessedBy) await shortenObject(making.engines.db, making.id, begun, over)
+  if (begun === 0) throw new FfmpegFailed('nothing to play came out', 'content', '')
 }
 
 const poster = async (making: Making): Promise<RenditionFacts> => {
@@ -132,7 +177,7 @@ const poster = async (making: Making): Promise<RenditionFacts> => {
     await ffmpeg(making, posterWork(source, at), quickSeconds(making))
     const made = (await readdir(source.folder)).includes(posterName)
     if (!made) continue
-    await put(making, 0, posterName, 0, 0)
+    await put(making, 0, posterName, [0, 0])
     return {}
   }
   throw new FfmpegFailed('no picture came out', 'content', '')
@@ -149,7 +194,7 @@ const storyboard = async (making: Making): Promise<RenditionFacts> => {
   if (sheets === 0) throw new FfmpegFailed('no picture came out', 'content', '')
   for (let index = 0; index < sheets; index++) {
     const start = index * perSheet
-    await put(making, index, sheetName(index), start, Math.max(0, Math.min(perSheet, duration - start)))
+    await put(making, index, sheetName(index), [start, Math.max(0, Math.min(perSheet, duration - start))])
   }
   const pictures = Math.max(1, Math.min(sheets * columns * rows, Math.ceil(duration / interval)))
   return { interval, columns, rows, pictures, width, height }

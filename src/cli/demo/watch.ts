@@ -11,7 +11,7 @@ const quiet = [
 const playsWithinMs = 30_000
 
 /** Chromium from the system's packages, without a window. Throws Failure where there is none. */
-const openBrowser = async (): Promise<Browser> => {
+export const openBrowser = async (): Promise<Browser> => {
   try {
     return await chromium.launch({ executablePath: '/usr/bin/chromium', args: quiet })
   } catch (error) {

@@ -185,15 +185,23 @@ const examineKnown = async (
     readAnswer(await ffmpeg.probe(file.path, container.demuxer, { signal, ask: askForTracks })),
   )
   const tracks = answer === null ? [] : tracksOf(answer)
-  if (movie !== null && answer !== null && truncation === null) {
-    if (await fewerThanIndexed(subject, movie, answer, tracks, notes)) truncation = 'fewer-packets'
-  }
+  const counting =
+    movie !== null && answer !== null && truncation === null
+      ? fewerThanIndexed(subject, movie, answer, tracks, notes)
+      : Promise.resolve(false)
+  const heard: string[] = []
+  const listening = answer === null ? Promise.resolve(false) : listen(subject, container, answer, rules, heard)
+  // Both have ended before either's failure ends this.
+  await Promise.allSettled([counting, listening])
+  if (await counting) truncation = 'fewer-packets'
 
   const position = await positionIn(subject, container, movie, answer, notes)
   const elsewhere = movie !== null && movie.tracks.length > 0 && movie.tracks.every(({ external }) => external)
   const unplayable = answer === null || elsewhere || !isPlayable(tracks, ffmpeg.limits.maxPixels)
   if (unplayable && answer !== null && !elsewhere)
     notes.push('nothing in it can be shown: no frame of a size that is decoded here')
+  const silentStart = (await listening) && !unplayable
+  if (!unplayable) notes.push(...heard)
   return {
     container: container.kind,
     mediaType: container.mediaType,
@@ -203,7 +211,7 @@ const examineKnown = async (
     ...(position === null ? {} : { position }),
     truncated: truncation === null ? { is: false } : { is: true, why: truncation },
     unplayable,
-    silentStart: answer !== null && !unplayable && (await listen(subject, container, answer, rules, notes)),
+    silentStart,
     notes,
   }
 }
