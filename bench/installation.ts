@@ -85,13 +85,16 @@ const environmentFor = async (stack: Stack, name: string): Promise<Record<string
   }
 }
 
-/** All else is left as it is by default. */
-export const install = async (stack: Stack, { worker }: { worker: boolean }): Promise<Installation> => {
+/** What `settings` does not name is left as it is by default. */
+export const install = async (
+  stack: Stack,
+  { worker, settings = {} }: { worker: boolean; settings?: Record<string, string> },
+): Promise<Installation> => {
   const { postgres, identityProvider } = stack.engines
   const name = `bench_${randomBytes(4).toString('hex')}`
   await postgres.createDatabase(name)
   await migrate(postgres.ownerUrl(name))
-  const environment = await environmentFor(stack, name)
+  const environment = { ...(await environmentFor(stack, name)), ...settings }
   const config = readConfig(environment)
   await makeBuckets(config)
   const engines = await makeEngines(config, pino({ level: 'silent' }))

@@ -6,15 +6,19 @@ import { readBack } from './read-back.ts'
 import { receipt } from './receipt.ts'
 import { type Row, sayRow, writeRow } from './result.ts'
 import { type Stack, startStack } from './stack.ts'
+import { transcode } from './transcode.ts'
 import { upload } from './upload.ts'
+import { watching } from './watching.ts'
 
-/** `npm run bench` measures every row of the design's section 7, `npm run bench -- <row>…` only those named. */
+/** `npm run bench` measures every row, `npm run bench -- <row>…` only those named. */
 const rows: Record<string, (stack: Stack) => Promise<Row>> = {
   upload,
   memory,
   'read-back': readBack,
   receipt,
   playback,
+  transcode,
+  watching,
 }
 
 const names = Object.keys(rows)

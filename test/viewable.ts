@@ -57,7 +57,14 @@ export const movingObjects = (count: number): Stored[] => [
 export const viewable = async (engines: Engines, recording: RecordingId): Promise<void> => {
   await rendered(engines, recording, 'hls', movingObjects(4), { facts: { width: 1280, height: 720 } })
   await rendered(engines, recording, 'proxy', movingObjects(4), { facts: { width: 854, height: 480 } })
-  await rendered(engines, recording, 'poster', [{ name: 'poster.jpg', bytes: Buffer.from('a picture') }])
+  const pictures = ['a picture', 'a small picture'].map((text) => Buffer.from(text))
+  const names = ['poster.jpg', 'thumbnail.jpg']
+  await rendered(
+    engines,
+    recording,
+    'poster',
+    pictures.map((bytes, index) => ({ name: names[index] ?? '', bytes })),
+  )
   const facts = { interval: 12, columns: 2, rows: 2, pictures: 2, width: 160, height: 90 }
   const sheets = [{ name: 'sheet-000.jpg', duration: 24, bytes: Buffer.from('two pictures') }]
   await rendered(engines, recording, 'storyboard', sheets, { facts })

@@ -44,6 +44,7 @@ export const permissions = {
   'rendition.remake': people('administration', 'admin'),
   'download.fetch': 'anyone',
   'recording.viewing': people('consultation', ...seers),
+  'recording.thumbnails': people('consultation', ...seers),
   'viewing.read': people('consultation', ...seers),
   'viewing.watch': 'anyone',
 

@@ -78,32 +78,24 @@ export const proxyWork = (source: Source, plan: Plan): FfmpegWork => {
 }
 
 export const posterName = 'poster.jpg'
+export const thumbnailName = 'thumbnail.jpg'
 
-/** One picture, `at` seconds after the beginning; none comes out where the file has none so late. */
-export const posterWork = (source: Source, at: number): FfmpegWork => ({
-  folder: source.folder,
-  inputs: [input(source, at === 0 ? [] : ['-ss', at.toFixed(3)])],
-  outputs: [
-    {
-      path: `${source.folder}/${posterName}`,
-      options: [
-        ...['-map', '0:v:0', ...noMetadata, '-an', '-frames:v', '1'],
-        ...[
-          '-vf',
-          `${evenSquare},scale='min(1280,iw)':-2`,
-          '-q:v',
-          '4',
-          '-f',
-          'image2',
-          '-update',
-          '1',
-          '-c:v',
-          'mjpeg',
-        ],
-      ],
-    },
-  ],
-})
+/** One picture large and small, `at` seconds after the beginning; none comes out where the file has none so late. */
+export const posterWork = (source: Source, at: number): FfmpegWork => {
+  const picture = (name: string, mostWidth: number) => ({
+    path: `${source.folder}/${name}`,
+    options: [
+      ...['-map', '0:v:0', ...noMetadata, '-an', '-frames:v', '1'],
+      ...['-vf', `${evenSquare},scale='min(${mostWidth},iw)':-2`, '-q:v', '4'],
+      ...['-f', 'image2', '-update', '1', '-c:v', 'mjpeg'],
+    ],
+  })
+  return {
+    folder: source.folder,
+    inputs: [input(source, at === 0 ? [] : ['-ss', at.toFixed(3)])],
+    outputs: [picture(posterName, 1280), picture(thumbnailName, 320)],
+  }
+}
 
 /** Every picture of a storyboard is `width` × `height`; a sheet holds `columns` × `rows` of them. */
 export const sheet = { width: 160, height: 90, columns: 10, rows: 10 }

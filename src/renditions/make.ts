@@ -1,4 +1,4 @@
-import { readdir, readFile, rm, stat } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { hex, sha256 } from '../base/digest.ts'
 import { newId, type RenditionId } from '../base/ids.ts'
@@ -21,11 +21,11 @@ import {
   sheetName,
   storyboardInterval,
   storyboardWork,
+  thumbnailName,
 } from './commands.ts'
 import { piecesIn } from './pieces.ts'
 import type { Plan } from './plan.ts'
 import {
-  insertObject,
   markFailed,
   markReady,
   noteProgress,
@@ -35,7 +35,8 @@ import {
   secondsShown,
   shortenObject,
 } from './queries.ts'
-import { renditionKey, renditionPrefix } from './rendition.ts'
+import { renditionPrefix } from './rendition.ts'
+import { type Piece, storing } from './storing.ts'
 
 export type Job = Pick<Run, 'jobId' | 'cause' | 'signal' | 'progress' | 'fence'>
 
@@ -45,11 +46,6 @@ export type Subject = { recording: RecordingRow; source: Source; plan: Plan }
 /** One rendition being made, and the ffmpeg runs it took. */
 type Making = Subject & { engines: Engines; run: Job; id: RenditionId; works: FfmpegWork[] }
 
-const mebibyte = 1024 * 1024
-/** A piece is held in memory on its way to the store, and so many with it. */
-const largestPiece = 256 * mebibyte
-const mostFlying = 4
-const mostFlyingBytes = 64 * mebibyte
 const lookEveryMs = 40
 /** Seconds. */
 const guessedBy = 0.5
@@ -62,29 +58,18 @@ const durationOf = ({ recording }: Subject): number => Math.min(longest, recordi
 const quickSeconds = ({ recording }: Subject): number => 120 + recording.size / 10e6
 const slowSeconds = (subject: Subject): number => Math.min(longest, 300 + durationOf(subject) * 15)
 
-/** Stores one object; its row is written once `before` is done, and the store keeps nothing that has none. */
-const put = async (
-  making: Making,
-  number: number,
-  name: string,
-  [start, duration]: [start: number, duration: number],
-  before: Promise<void> = Promise.resolve(),
-): Promise<void> => {
-  const { engines, recording, source, id } = making
-  const bytes = await readFile(`${source.folder}/${name}`)
-  const digest = sha256(bytes)
-  const key = renditionKey(recording.id, id, name)
-  await engines.store.put('derived', key, bytes, digest)
-  const object = { rendition: id, number, name, start, duration, size: bytes.length, sha256: hex(digest) }
-  try {
-    await before
-    await insertObject(engines.db, object)
-  } catch (error) {
-    // Another attempt took over, and does not know of this one.
-    await engines.store.delete('derived', key)
-    throw error
-  }
-  await rm(`${source.folder}/${name}`)
+const place = ({ engines, recording, source, id }: Making) => ({
+  engines,
+  folder: source.folder,
+  recording: recording.id,
+  rendition: id,
+})
+
+/** Stores pictures, in this order. */
+const storePictures = async (making: Making, pictures: Omit<Piece, 'number'>[]): Promise<void> => {
+  const { add, settled } = storing(place(making))
+  for (const [number, picture] of pictures.entries()) await add({ ...picture, number })
+  await settled()
 }
 
 const ffmpeg = async (making: Making, work: FfmpegWork, seconds: number): Promise<void> => {
@@ -104,49 +89,18 @@ const ffmpeg = async (making: Making, work: FfmpegWork, seconds: number): Promis
   })
 }
 
-/** Puts pieces into the store, a few at once; each is seen only when all before it are. */
-const storing = (making: Making) => {
-  let last = Promise.resolve()
-  let failed = false
-  let bytes = 0
-  const flying = new Map<string, Promise<void>>()
-  return {
-    add: async (number: number, name: string, start: number, duration: number): Promise<void> => {
-      const { size } = await stat(`${making.source.folder}/${name}`)
-      if (size > largestPiece) throw new FfmpegFailed('a piece is too large', 'content', name)
-      while (flying.size >= mostFlying || (flying.size > 0 && bytes + size > mostFlyingBytes))
-        await Promise.race(flying.values())
-      if (failed) return await last
-      bytes += size
-      last = put(making, number, name, [start, duration], last).finally(() => {
-        bytes -= size
-        flying.delete(name)
-      })
-      last.catch(() => {
-        failed = true
-      })
-      flying.set(name, last)
-    },
-    /** Throws what any of them threw. */
-    settled: async (): Promise<void> => {
-      await Promise.allSettled(flying.values())
-      await last
-    },
-  }
-}
-
 /** Stores each piece as soon as it is whole, while the next ones are made. */
 const inPieces = async (making: Making, work: FfmpegWork, seconds: number): Promise<void> => {
   const { source } = making
-  const { add, settled } = storing(making)
+  const { add, settled } = storing(place(making))
   let begun = 0
   let at = 0
   const storeNew = async (): Promise<void> => {
     const playlist = await readFile(`${source.folder}/${playlistName}`, 'utf8').catch(() => '')
     for (const { name, duration } of piecesIn(playlist).slice(begun)) {
-      if (begun === 0) await add(0, initName, 0, 0)
+      if (begun === 0) await add({ number: 0, name: initName, start: 0, duration: 0 })
       begun += 1
-      await add(begun, name, at, duration)
+      await add({ number: begun, name, start: at, duration })
       at += duration
     }
   }
@@ -177,7 +131,11 @@ const poster = async (making: Making): Promise<RenditionFacts> => {
     await ffmpeg(making, posterWork(source, at), quickSeconds(making))
     const made = (await readdir(source.folder)).includes(posterName)
     if (!made) continue
-    await put(making, 0, posterName, [0, 0])
+    const names = [posterName, thumbnailName]
+    await storePictures(
+      making,
+      names.map((name) => ({ name, start: 0, duration: 0 })),
+    )
     return {}
   }
   throw new FfmpegFailed('no picture came out', 'content', '')
@@ -192,10 +150,11 @@ const storyboard = async (making: Making): Promise<RenditionFacts> => {
   const perSheet = columns * rows * interval
   const sheets = (await readdir(source.folder)).filter((name) => name.startsWith('sheet-')).length
   if (sheets === 0) throw new FfmpegFailed('no picture came out', 'content', '')
-  for (let index = 0; index < sheets; index++) {
+  const sheetAt = (_: unknown, index: number) => {
     const start = index * perSheet
-    await put(making, index, sheetName(index), [start, Math.max(0, Math.min(perSheet, duration - start))])
+    return { name: sheetName(index), start, duration: Math.max(0, Math.min(perSheet, duration - start)) }
   }
+  await storePictures(making, Array.from({ length: sheets }, sheetAt))
   const pictures = Math.max(1, Math.min(sheets * columns * rows, Math.ceil(duration / interval)))
   return { interval, columns, rows, pictures, width, height }
 }

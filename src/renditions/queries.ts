@@ -32,8 +32,8 @@ export const replace = async (tx: Tx, rendition: Insertable<Tables['renditions']
   await tx.insertInto('renditions').values(rendition).execute()
 }
 
-export const insertObject = async (db: Db, object: RenditionObjectRow): Promise<void> => {
-  await db.insertInto('renditionObjects').values(object).execute()
+export const insertObjects = async (db: Db, objects: RenditionObjectRow[]): Promise<void> => {
+  await db.insertInto('renditionObjects').values(objects).execute()
 }
 
 export const shortenObject = async (db: Db, rendition: RenditionId, number: number, by: number): Promise<void> => {

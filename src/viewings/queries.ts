@@ -4,6 +4,7 @@ import type { Db, Tx } from '../engines/postgres.ts'
 import type { RenditionKind, ViewingsTable, WatchedRange } from '../engines/tables.ts'
 import type { Person } from '../people/person.ts'
 import { visibleTo } from '../people/visibility.ts'
+import { thumbnailName } from '../renditions/commands.ts'
 import { seenStatuses } from './viewing.ts'
 
 /** What a person who may know of the recording could watch of it. */
@@ -15,6 +16,22 @@ export const recordingToView = async (tx: Tx, person: Person, id: RecordingId) =
     .where('duplicateOf', 'is', null)
     .where(visibleTo(person))
     .executeTakeFirst()
+
+/** Of these recordings, those that the person may see, and where their small pictures are. */
+export const thumbnailsOf = async (db: Db, person: Person, ids: RecordingId[]) =>
+  await db
+    .selectFrom('recordings')
+    .innerJoin('renditions', 'renditions.recording', 'recordings.id')
+    .innerJoin('renditionObjects', 'renditionObjects.rendition', 'renditions.id')
+    .select(['recordings.id as recording', 'renditions.id as rendition', 'renditions.state', 'renditions.sha256'])
+    .where('recordings.id', 'in', ids)
+    .where('recordings.status', 'in', seenStatuses)
+    .where('duplicateOf', 'is', null)
+    .where('kind', '=', 'poster')
+    .where('renditionObjects.name', '=', thumbnailName)
+    .where(visibleTo(person))
+    .orderBy('recordings.id')
+    .execute()
 
 /** Renditions that move, in the order they are preferred. */
 export const movingRenditions = async (db: Db | Tx, recording: RecordingId) =>

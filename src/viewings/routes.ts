@@ -7,7 +7,8 @@ import { personOf } from '../people/caller.ts'
 import { closeViewing } from './closing.ts'
 import { openViewing } from './opening.ts'
 import { readViewing } from './reading.ts'
-import { Token, ViewingOpened, ViewingRequest, ViewingView } from './schemas.ts'
+import { Thumbnails, ThumbnailsRequest, Token, ViewingOpened, ViewingRequest, ViewingView } from './schemas.ts'
+import { giveThumbnails } from './thumbnails.ts'
 
 const tags = ['viewings']
 
@@ -44,6 +45,24 @@ export const viewingRoutes =
         const viewing = await openViewing(engines, personOf(request), request.params.id, request.body?.reason)
         const location = `${engines.config.PUBLIC_URL}/api/v1/viewings/${viewing.id}`
         return await reply.code(201).headers({ 'cache-control': 'private, no-store', location }).send(viewing)
+      },
+    )
+
+    app.post(
+      '/recordings/thumbnails',
+      {
+        config: { may: 'recording.thumbnails' },
+        schema: {
+          summary: 'Get small pictures of the recordings on a list',
+          description: 'Which were shown, and to whom, is recorded before they are given.',
+          tags,
+          body: ThumbnailsRequest,
+          response: { 200: Thumbnails, ...problems('bad-request', 'store-unavailable') },
+        },
+      },
+      async (request, reply) => {
+        reply.header('cache-control', 'private, no-store')
+        return await giveThumbnails(engines, personOf(request), request.body.recordings)
       },
     )
 

@@ -44,6 +44,21 @@ export const ViewingOpened = Type.Object(
   },
 )
 
+export const ThumbnailsRequest = Type.Object(
+  { recordings: Type.Array(IdOf.recording, { minItems: 1, maxItems: 50 }) },
+  { additionalProperties: false },
+)
+
+export const Thumbnails = Type.Object({
+  items: Type.Array(
+    Type.Object({
+      recording: IdOf.recording,
+      picture: Type.String({ description: 'A JPEG of at most 320 pixels across as a data: address' }),
+    }),
+    { description: 'What the caller may not see, or what has no picture, is left out' },
+  ),
+})
+
 const Watched = Type.Unsafe<WatchedRange[]>({
   type: 'array',
   items: { type: 'array', items: { type: 'number' }, minItems: 2, maxItems: 2 },

@@ -8,6 +8,7 @@ import type { Person } from '../../src/people/person.ts'
 import { closeViewing } from '../../src/viewings/closing.ts'
 import { openViewing } from '../../src/viewings/opening.ts'
 import { readViewing, stateAt } from '../../src/viewings/reading.ts'
+import { giveThumbnails } from '../../src/viewings/thumbnails.ts'
 import { openServed, segmentAt } from '../../src/viewings/watching.ts'
 import { assign, catalogued, entriesAbout, someone } from '../catalogued.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
@@ -49,6 +50,25 @@ const watch = async (token: string, name: string, kind: 'hls' | 'proxy' = 'hls',
 const see = async (token: string, ...names: string[]): Promise<void> => {
   for (const name of names) await buffer(await watch(token, name))
 }
+
+describe('thumbnails', () => {
+  test('are given of what the person may see and has a picture, and which ones is on record', async () => {
+    const [seen, withheld, unmade] = [
+      await catalogued(engines),
+      await catalogued(engines, { status: 'quarantined' }),
+      await catalogued(engines),
+    ]
+    for (const recording of [seen, withheld]) await viewable(engines, recording)
+    const asked = [seen, withheld, unmade, newId<RecordingId>()]
+    const { items } = await giveThumbnails(engines, investigator, asked)
+    const picture = `data:image/jpeg;base64,${Buffer.from('a small picture').toString('base64')}`
+    expect(items).toEqual([{ recording: seen, picture }])
+    const entries = await entriesAbout(engines, 'catalogue')
+    expect(entries).toEqual([expect.objectContaining({ operation: 'consultation', detail: { asked, shown: [seen] } })])
+    const stranger = await someone(engines, ['officer'], 'PC9')
+    expect(await giveThumbnails(engines, stranger, [seen])).toEqual({ items: [] })
+  })
+})
 
 describe('opening a viewing', () => {
   test('gives addresses, and the entry with the reason commits with it, before anything is served', async () => {
