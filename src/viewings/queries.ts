@@ -136,6 +136,7 @@ export const viewingFacts = async (db: Db, id: ViewingId) =>
       'recordings.correctedAt',
       'recordings.duration',
       'recordings.flags',
+      'recordings.tracks',
     ])
     .select((eb) => [
       sql<string | null>`entry_bodies.parts -> 'purpose' ->> 'value'`.as('reason'),

@@ -57,10 +57,11 @@ export const stateAt = async (engines: Engines, token: string) => {
     return found === undefined ? null : { state: found.state, progress: found.progress }
   }
   const { recording, camera, officer, filename, duration, flags } = facts
+  const picture = facts.tracks.some(({ kind }) => kind === 'video')
   const times = { recordedAt: iso(facts.recordedAt), correctedAt: iso(facts.correctedAt) }
   return {
     id,
-    recording: { id: recording, camera, officer, filename, ...times, duration, flags },
+    recording: { id: recording, camera, officer, filename, ...times, duration, flags, picture },
     reason: facts.reason,
     viewer: facts.name,
     expiresAt: iso(facts.expiresAt),

@@ -26,8 +26,12 @@ const patience = { timeout: 20_000 }
 type Screen = AsyncDisposable & { page: Page; playerUrl: string; complaints: string[]; elsewhere: string[] }
 
 /** A viewing of its own on a screen of its own, its first frame shown. */
-const watch = async (options: BrowserContextOptions = {}, before?: string): Promise<Screen> => {
-  const viewing = await openViewing()
+const watch = async (
+  options: BrowserContextOptions = {},
+  before?: string,
+  kind?: Parameters<typeof openViewing>[0],
+): Promise<Screen> => {
+  const viewing = await openViewing(kind)
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options })
   const page = await context.newPage()
   const complaints: string[] = []
@@ -129,6 +133,19 @@ describe('the player', () => {
     await page.getByRole('button', { name: 'Pause' }).click()
     await expect.poll(async () => secondsOf(await clockOf(page)) - start, patience).toBeGreaterThan(0.7)
     expect(screen.elsewhere).toEqual([])
+    expect(screen.complaints).toEqual([])
+  })
+
+  it('plays sound alone, and says that there is no picture', async () => {
+    await using screen = await watch({}, undefined, 'sound')
+    const { page } = screen
+    const start = secondsOf(await clockOf(page))
+    await page.getByRole('button', { name: 'Play' }).click()
+    await expect.poll(async () => await video<number>(page, 'currentTime'), patience).toBeGreaterThan(1)
+    await page.getByRole('button', { name: 'Pause' }).click()
+    await expect.poll(async () => secondsOf(await clockOf(page)) - start, patience).toBeGreaterThan(1)
+    expect(await page.getByText('This recording has sound only.').isVisible()).toBe(true)
+    expect(await barriers(page)).toEqual([])
     expect(screen.complaints).toEqual([])
   })
 

@@ -10,32 +10,42 @@ import { numberedFrames } from '../numbered-frames.ts'
 import { ffmpeg, shownOf } from '../shown.ts'
 import { eventually, startTestSystem } from '../system.ts'
 
-let started: Promise<{ system: TestApi; recording: RecordingId }> | undefined
+type Kind = 'numbered' | 'sound'
 
-/** Forty seconds with a number in each frame, sent in, taken into custody and made playable by the whole system. */
-const start = async () => {
-  const system = await startTestSystem({ env: { RATE_PERSON: '1000', VIEWINGS_OPEN: '500' } })
+/** Forty seconds with a number in each frame, or ten seconds of sound alone. */
+const words: Record<Kind, string[]> = {
+  numbered: [
+    ...['-f', 'lavfi', '-i', `testsrc2=s=1280x720:r=25:d=40,${numberedFrames}`, '-f', 'lavfi', '-i', 'sine=d=40'],
+    ...['-c:v', 'libx264', '-preset', 'veryfast', '-pix_fmt', 'yuv420p', '-g', '50', '-c:a', 'aac'],
+  ],
+  sound: ['-f', 'lavfi', '-i', 'sine=d=10', '-c:a', 'aac'],
+}
+
+let started: Promise<TestApi> | undefined
+const arrived = new Map<Kind, Promise<RecordingId>>()
+
+/** Sent in, taken into custody and made playable by the whole system. */
+const send = async (system: TestApi, kind: Kind): Promise<RecordingId> => {
   const folder = await mkdtemp(path.join(tmpdir(), 'exhibit-watched-'))
-  const file = path.join(folder, 'numbered.mp4')
-  const picture = `testsrc2=s=1280x720:r=25:d=40,${numberedFrames}`
-  await ffmpeg(
-    ...['-f', 'lavfi', '-i', picture, '-f', 'lavfi', '-i', 'sine=d=40'],
-    ...['-c:v', 'libx264', '-preset', 'veryfast', '-pix_fmt', 'yuv420p', '-g', '50', '-c:a', 'aac', file],
-  )
-  const { recording } = await sendFile(system.engines, await aDock(system.engines), await readFile(file))
+  const file = path.join(folder, `${kind}.mp4`)
+  await ffmpeg(...words[kind], file)
+  const wish = { camera: `CAM-${kind}` }
+  const { recording } = await sendFile(system.engines, await aDock(system.engines), await readFile(file), wish)
   await rm(folder, { recursive: true })
   await eventually('every rendition', async () => {
     const shown = await shownOf(system.engines, recording)
     return shown.size > 0 && [...shown.values()].every(({ row }) => row.state === 'ready') ? true : undefined
   })
-  return { system, recording }
+  return recording
 }
 
 /** A viewing of that footage. */
-export const openViewing = async () => {
-  started ??= start()
-  const { system, recording } = await started
-  const path = `/api/v1/recordings/${recording}/viewings`
+export const openViewing = async (kind: Kind = 'numbered') => {
+  started ??= startTestSystem({ env: { RATE_PERSON: '1000', VIEWINGS_OPEN: '500' } })
+  const system = await started
+  const coming = arrived.get(kind) ?? send(system, kind)
+  arrived.set(kind, coming)
+  const path = `/api/v1/recordings/${await coming}/viewings`
   const { body } = await system.as('investigator', 'POST', path, { reason: 'To try the player' })
   const { playerUrl } = Value.Parse(ViewingOpened, body)
   return {
@@ -47,5 +57,5 @@ export const openViewing = async () => {
 }
 
 export const stopWatching = async (): Promise<void> => {
-  await (await started)?.system[Symbol.asyncDispose]()
+  await (await started)?.[Symbol.asyncDispose]()
 }

@@ -5,7 +5,6 @@ import { element } from './element.js'
 export const makePicture = () => {
   const video = document.createElement('video')
   video.id = 'video'
-  video.poster = 'poster.jpg'
   video.preload = 'auto'
   video.playsInline = true
   video.disablePictureInPicture = true

@@ -88,6 +88,7 @@ const start = async () => {
 const following = followViewing({
   onViewing: (now) => {
     viewing = now
+    if (now.recording.picture && video.poster === '') video.poster = 'poster.jpg'
     notices.tell('lost', undefined)
     showFacts(now, length())
     seekBar.drawWatched(now.watched, length())
@@ -95,7 +96,7 @@ const following = followViewing({
     notices.tell('failed', making.failed)
     notices.tell('making', making.waiting)
     if (making.able) void start()
-    if (now.playable.hls?.state === 'ready') void preview.prepare()
+    if (now.recording.picture && now.playable.hls?.state === 'ready') void preview.prepare()
     render()
   },
   onRefused: (refusal) => {

@@ -14,6 +14,7 @@
  *     correctedAt: string
  *     duration: number | null
  *     flags: string[]
+ *     picture: boolean
  *   }
  *   reason: string | null
  *   viewer: string
