@@ -2,8 +2,13 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, openSync, statSync } from 'node:fs'
 import { Agent } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { RecordingId } from '../src/base/ids.ts'
+import { type JobId, newId, type PersonId, type RecordingId } from '../src/base/ids.ts'
+import { takeIntoCustody } from '../src/custody/take.ts'
+import type { Engines } from '../src/engines/engines.ts'
 import type { RenditionKind, RenditionRow } from '../src/engines/tables.ts'
+import type { Run } from '../src/jobs/catalogue.ts'
+import type { Person } from '../src/people/person.ts'
+import type { Role } from '../src/people/role.ts'
 import { uploadById } from '../src/uploads/queries.ts'
 import type { BenchDock, Installation } from './installation.ts'
 import { uploadIn } from './original.ts'
@@ -64,4 +69,34 @@ export const untilIdle = async ({ engines }: Installation): Promise<void> => {
     if (job === undefined) return
     if (Date.now() > limit) throw new Error(`the job ${job.name} did not end`)
   }
+}
+
+/** What the worker gives a job, without a queue around it. */
+export const runOf = (): Run => ({
+  jobId: newId<JobId>(),
+  attempt: 1,
+  cause: null,
+  signal: new AbortController().signal,
+  progress: () => undefined,
+  fence: async () => undefined,
+})
+
+/** Somebody who has signed in with this role. */
+export const someone = async ({ clock, db }: Engines, role: Role): Promise<Person> => {
+  const person: Person = { id: newId<PersonId>(), name: 'Bench', roles: [role] }
+  const row = { id: person.id, issuer: 'bench', subject: person.id, name: person.name, collar: null, roles: [role] }
+  await db
+    .insertInto('people')
+    .values({ ...row, firstSeenAt: clock.now() })
+    .execute()
+  return person
+}
+
+/** Sends a file in and takes it into custody, without making anything to be watched of it. */
+export const takeIn = async (installation: Installation, dock: BenchDock, file: string): Promise<RecordingId> => {
+  const { engines } = installation
+  const recording = await sendWhole(installation, dock, file)
+  await using folder = await engines.scratch(recording)
+  await takeIntoCustody(engines, recording, runOf(), folder)
+  return recording
 }

@@ -1,10 +1,13 @@
 import { loadavg } from 'node:os'
+import { bundle } from './bundle.ts'
+import { clip } from './clip.ts'
 import { describeMachine } from './machine.ts'
 import { memory } from './memory.ts'
 import { playback } from './playback.ts'
 import { readBack } from './read-back.ts'
 import { receipt } from './receipt.ts'
 import { type Row, sayRow, writeRow } from './result.ts'
+import { retention } from './retention.ts'
 import { type Stack, startStack } from './stack.ts'
 import { transcode } from './transcode.ts'
 import { upload } from './upload.ts'
@@ -19,6 +22,9 @@ const rows: Record<string, (stack: Stack) => Promise<Row>> = {
   playback,
   transcode,
   watching,
+  clip,
+  bundle,
+  retention,
 }
 
 const names = Object.keys(rows)

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { tethered } from '../src/engines/embedded/programs.ts'
 
 /** A static file server as its packagers set it up, with sendfile, on loopback. */
 export type FileServer = AsyncDisposable & { url: string }
@@ -40,7 +41,9 @@ export const startNginx = async (place: string, root: string, port: number): Pro
   const file = join(folder, 'nginx.conf')
   writeFileSync(file, configuration(folder, root, port))
   const program = '/usr/sbin/nginx'
-  const child = spawn(program, ['-p', folder, '-c', file, '-g', 'daemon off;'], { stdio: 'ignore' })
+  const words = [program, '-p', folder, '-c', file, '-g', 'daemon off;']
+  const [command = program, ...args] = tethered('SIGTERM', words)
+  const child = spawn(command, args, { stdio: 'ignore' })
   const url = `http://127.0.0.1:${port}`
   await untilListening(url, child)
   return {

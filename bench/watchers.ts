@@ -10,7 +10,7 @@ export const fetchAll = async (folder: string, urls: string[], atOnce: number): 
   const list = join(folder, 'urls')
   writeFileSync(list, urls.map((url) => `url = "${url}"\noutput = "/dev/null"\n`).join(''))
   const began = performance.now()
-  const flags = ['--silent', '--show-error', '--fail-early', '--fail', '--parallel', '--parallel-immediate']
+  const flags = ['--no-progress-meter', '--fail-early', '--fail', '--parallel', '--parallel-immediate']
   const curl = spawn('curl', [...flags, '--parallel-max', String(atOnce), '--config', list], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })

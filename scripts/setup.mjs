@@ -6,7 +6,7 @@
 //   node scripts/setup.mjs --lenient   everything that may be installed; a missing program is only named
 //   node scripts/setup.mjs --packages  npm packages only
 //   node scripts/setup.mjs --browser   everything, and a browser to try the player with
-//   node scripts/setup.mjs --bench     the same, and the file server that the bench compares with
+//   node scripts/setup.mjs --bench     the same, and what the bench compares with
 //
 // Ends with 0 ready, 1 an installation failed, 2 wrong use, 3 something that only you can install is missing.
 import { spawnSync } from 'node:child_process'
@@ -35,8 +35,9 @@ const programs = {
   bwrap: 'bubblewrap',
   curl: 'curl',
   openssl: 'openssl',
+  unzip: 'unzip',
   ...(process.argv.includes('--browser') || process.argv.includes('--bench') ? { chromium: 'chromium' } : {}),
-  ...(process.argv.includes('--bench') ? { nginx: 'nginx-light' } : {}),
+  ...(process.argv.includes('--bench') ? { nginx: 'nginx-light', zip: 'zip' } : {}),
 }
 
 class Stop extends Error {

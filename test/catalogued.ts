@@ -25,7 +25,7 @@ export const someone = async ({ db, clock }: Engines, roles: Role[], collar?: st
     ...(collar === undefined ? {} : { collar: collar as Collar }),
   }
   const { id, name } = person
-  const row = { id, name, issuer: 'test', subject: id, collar: person.collar ?? null, firstSeenAt: clock.now() }
+  const row = { id, name, roles, issuer: 'test', subject: id, collar: person.collar ?? null, firstSeenAt: clock.now() }
   await db.insertInto('people').values(row).execute()
   return person
 }

@@ -37,7 +37,15 @@ export const aPerson = async (engines: Engines, ...roles: Role[]): Promise<Perso
   const id = newId<PersonId>()
   await engines.db
     .insertInto('people')
-    .values({ id, issuer: 'test', subject: id, name: 'Somebody', collar: null, firstSeenAt: engines.clock.now() })
+    .values({
+      id,
+      issuer: 'test',
+      subject: id,
+      name: 'Somebody',
+      collar: null,
+      roles,
+      firstSeenAt: engines.clock.now(),
+    })
     .execute()
   return { id, name: 'Somebody', roles }
 }

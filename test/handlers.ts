@@ -8,8 +8,13 @@ import { owe } from '../src/jobs/outbox.ts'
 export const handlersWith = (take: Handler<'take-into-custody'>): Handlers => ({
   'take-into-custody': take,
   'make-renditions': async () => ({ outcome: 'done' }),
+  'cut-clip': async () => ({ outcome: 'done' }),
+  'make-bundle': async () => ({ outcome: 'done' }),
   'clear-upload': async () => ({ outcome: 'done' }),
   'clear-recording': async () => ({ outcome: 'done' }),
+  'simulate-policy': async () => ({ outcome: 'done' }),
+  purge: async () => ({ outcome: 'done' }),
+  'hold-original': async () => ({ outcome: 'done' }),
 })
 
 /** Owes the taking into custody of a recording that nobody knows. */

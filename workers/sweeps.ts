@@ -1,5 +1,6 @@
 import { forgetDownloads } from '../src/downloads/actions.ts'
 import type { Sweep } from '../src/jobs/sweeps.ts'
+import { startDailyPurge } from '../src/retention/purges.ts'
 import { expireUploads, removeExpiredParts } from '../src/uploads/worklist.ts'
 import { closeViewings } from '../src/viewings/closing.ts'
 
@@ -9,4 +10,5 @@ export const sweeps: Sweep[] = [
   { name: 'remove-expired-parts', everySeconds: 600, run: removeExpiredParts },
   { name: 'close-viewings', everySeconds: 30, run: closeViewings },
   { name: 'forget-downloads', everySeconds: 3600, run: forgetDownloads },
+  { name: 'daily-purge', everySeconds: 300, run: startDailyPurge },
 ]

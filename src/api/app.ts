@@ -3,6 +3,11 @@ import type { Readable } from 'node:stream'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
 import { newId } from '../base/ids.ts'
 import { Problem } from '../base/problem.ts'
+import { bundleRoutes } from '../bundles/routes.ts'
+import { caseEventRoutes } from '../cases/event-routes.ts'
+import { exhibitRoutes } from '../cases/exhibit-routes.ts'
+import { caseRoutes } from '../cases/routes.ts'
+import { clipRoutes } from '../clips/routes.ts'
 import { disputeRoutes } from '../custody/dispute-routes.ts'
 import { custodyRoutes } from '../custody/routes.ts'
 import { cameraRoutes } from '../docks/camera-routes.ts'
@@ -13,6 +18,11 @@ import { issuerKeys } from '../people/issuer.ts'
 import { peopleRoutes } from '../people/routes.ts'
 import { recordingRoutes } from '../recordings/routes.ts'
 import { renditionRoutes } from '../renditions/routes.ts'
+import { decisionRoutes } from '../retention/decision-routes.ts'
+import { holdRoutes } from '../retention/hold-routes.ts'
+import { policyRoutes } from '../retention/policy-routes.ts'
+import { purgeRoutes } from '../retention/purge-routes.ts'
+import { retentionRoutes } from '../retention/routes.ts'
 import { type Ingest, makeIngest } from '../uploads/ingest.ts'
 import { uploadRoutes } from '../uploads/routes.ts'
 import { uploadWorklistRoutes } from '../uploads/worklist-routes.ts'
@@ -54,7 +64,17 @@ const features = (engines: Engines, ingest: Ingest) => [
   viewingRoutes(engines),
   watchingRoutes(engines),
   playerRoutes(engines),
+  clipRoutes(engines),
+  caseRoutes(engines),
+  exhibitRoutes(engines),
+  caseEventRoutes(engines),
+  bundleRoutes(engines),
   downloadRoutes(engines),
+  policyRoutes(engines),
+  retentionRoutes(engines),
+  holdRoutes(engines),
+  purgeRoutes(engines),
+  decisionRoutes(engines),
 ]
 
 /** What may be asked of `makeApp` besides the engines: further dependencies for /readyz to name. */

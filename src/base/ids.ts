@@ -21,6 +21,8 @@ export type BundleId = Branded<'bundle'>
 export type PolicyId = Branded<'policy'>
 export type HoldId = Branded<'hold'>
 export type PurgeId = Branded<'purge'>
+export type SimulationId = Branded<'simulation'>
+export type RequestId = Branded<'request'>
 /** A camera's serial as the maker printed it. */
 export type CameraSerial = Branded<'camera'>
 /** An officer's collar number. */
@@ -48,10 +50,12 @@ export const IdOf = {
   clip: Type.Unsafe<ClipId>(uuid),
   case: Type.Unsafe<CaseId>(uuid),
   exhibit: Type.Unsafe<ExhibitId>(uuid),
+  caseEvent: Type.Unsafe<CaseEventId>(uuid),
   bundle: Type.Unsafe<BundleId>(uuid),
   policy: Type.Unsafe<PolicyId>(uuid),
   hold: Type.Unsafe<HoldId>(uuid),
   purge: Type.Unsafe<PurgeId>(uuid),
+  simulation: Type.Unsafe<SimulationId>(uuid),
 }
 
 const noControls = '^[^\\u0000-\\u001f\\u007f]*$'

@@ -70,7 +70,23 @@ export const problems = {
     title: 'This cannot be played',
     next: 'The original is kept as it came: download it, or ask someone who may.',
   },
+  'reference-taken': {
+    status: 409,
+    title: 'The reference is taken',
+    next: 'Choose another reference.',
+  },
+  'case-closed': { status: 409, title: 'The case is closed', next: 'Reopen it with a reason, or leave it as it is.' },
+  'last-member': {
+    status: 409,
+    title: 'Somebody has to look after the case',
+    next: 'Make another person a member with the role investigator first.',
+  },
   'same-person': { status: 409, title: 'A second person is needed', next: 'Ask a colleague to approve it.' },
+  'simulation-needed': {
+    status: 409,
+    title: 'What the policy would do has to be seen first',
+    next: 'Simulate the policy, read what it would do, and approve it then.',
+  },
   gone: { status: 410, title: 'This has ended', next: 'Announce the file again and start a new upload.' },
   'link-expired': { status: 410, title: 'The address has expired', next: 'Ask for a new download.' },
   'viewing-ended': { status: 410, title: 'The viewing has ended', next: 'Open a new viewing of the recording.' },
@@ -100,6 +116,21 @@ export const problems = {
     title: 'The footage arrived incomplete',
     next: 'Keep the file on the camera and upload it anew.',
   },
+  'clip-outside-recording': {
+    status: 422,
+    title: 'The range lies outside the recording',
+    next: 'Ask for a range within its duration.',
+  },
+  'clip-impossible': {
+    status: 422,
+    title: 'No clip can be cut from this',
+    next: 'The original is kept as it came: download it, or ask someone who may.',
+  },
+  'exhibit-sensitive': {
+    status: 422,
+    title: 'Sensitive material does not go into a bundle',
+    next: 'Leave it out: it belongs on the sensitive schedule (MG6D), which no bundle holds.',
+  },
   erased: { status: 422, title: 'The file was erased', next: 'A supervisor may re-admit it with a reason.' },
   'too-many-requests': { status: 429, title: 'Too many requests', next: 'Try again after Retry-After.' },
   'too-many-uploads': {
@@ -111,6 +142,16 @@ export const problems = {
     status: 429,
     title: 'Too many viewings are open',
     next: 'Close one, or wait until one that nobody watches ends by itself.',
+  },
+  'too-many-clips': {
+    status: 429,
+    title: 'Too many clips are owed to you',
+    next: 'Wait until one of them is ready.',
+  },
+  'too-many-bundles': {
+    status: 429,
+    title: 'Too many bundles are owed to you',
+    next: 'Wait until one of them is ready.',
   },
   'headers-too-large': { status: 431, title: 'The headers are too large', next: 'Send smaller headers.' },
   'checksum-mismatch': {

@@ -8,6 +8,7 @@ import { doctorCommand } from './doctor.ts'
 import { sentence } from './failure.ts'
 import { keysCommand } from './keys.ts'
 import { migrateCommand } from './migrate.ts'
+import { retentionCommand } from './retention.ts'
 import { routesCommand } from './routes.ts'
 import { tokenCommand } from './token.ts'
 import { upCommand } from './up.ts'
@@ -20,6 +21,7 @@ const commands: (() => Command)[] = [
   tokenCommand,
   dockCommand,
   verifyCommand,
+  retentionCommand,
   doctorCommand,
   migrateCommand,
   bucketsCommand,

@@ -1,12 +1,14 @@
 import { readFile, stat } from 'node:fs/promises'
 import { Command } from 'commander'
 import type { ReceiptClaims } from '../custody/receipt.ts'
+import { NotVerified, type PublicKey, publicKeysIn, verifyReceipt } from '../custody/verify-receipt.ts'
 import { sha256OfFile } from './dock/digest.ts'
 import { Failure } from './failure.ts'
-import { NotVerified, type PublicKey, publicKeysIn, verifyReceipt } from './verify-receipt.ts'
+import { isBundle, tellOfBundle } from './verify-bundle.ts'
+import { isErasure, tellOfErasure } from './verify-erasure.ts'
 import { inBytes, printable } from './words.ts'
 
-type Options = { key: string; file?: string; json?: true }
+type Options = { key?: string; file?: string; json?: true }
 
 /** What was found, said in order. `failure` is why the whole is not verified. */
 type Verdict = { claims?: ReceiptClaims; verified: string[]; failure?: string }
@@ -39,6 +41,8 @@ const compareWith = async (
 }
 
 const judge = async (text: string, { key, file }: Options): Promise<Verdict> => {
+  if (key === undefined)
+    throw new Failure('A receipt is checked with the public key of who signed it: give it with --key.')
   let claims: ReceiptClaims
   try {
     claims = await verifyReceipt(text.trim(), await keysOf(key))
@@ -76,20 +80,42 @@ const inWords = ({ claims, verified, failure }: Verdict): string => {
 
 export const verifyCommand = (): Command =>
   new Command('verify')
-    .description('Check a custody receipt offline, with the public key of the installation that signed it')
-    .argument('<receipt>', 'file that holds the receipt (a compact JWS)')
-    .requiredOption(
-      '--key <file>',
-      "public key: a JWK, the saved answer of /api/v1/ledger/keys, or a dock's enrolment file",
+    .description(
+      'Check a bundle, a custody receipt, or a proof of erasure, offline: without any server and any configuration',
     )
-    .option('--file <video>', 'also check that this file is the one in custody, by size and SHA-256')
+    .argument(
+      '<what>',
+      'a bundle as the ZIP that was downloaded or as the folder it was unpacked to; a receipt; or a proof',
+    )
+    .option(
+      '--key <file>',
+      "public keys got elsewhere: a JWK, the saved answer of /api/v1/ledger/keys, or a dock's enrolment file",
+    )
+    .option('--file <video>', 'with a receipt: also check that this file is the one in custody, by size and SHA-256')
     .option('--json', 'answer as JSON')
     .addHelpText(
       'after',
-      '\nEnds with 0 when all was verified and with 1 otherwise. docs/verify.md tells how to do the same by hand.',
+      '\nA receipt and a proof need --key. A bundle brings keys with it, which prove only that it agrees with itself: with --key, those' +
+        '\ngiven alone decide. Ends with 0 when all was verified and with 1 otherwise, after naming everything that is wrong.' +
+        '\ndocs/verify.md tells how to do the same by hand.',
     )
     .action(async (path: string, options: Options) => {
-      const verdict = await judge(await readFile(path, 'utf8'), options)
+      if (await isBundle(path)) {
+        if (options.file !== undefined)
+          throw new Failure('--file goes with a receipt: a bundle holds its files itself.')
+        const keys = options.key === undefined ? [] : await keysOf(options.key)
+        if (!(await tellOfBundle(path, keys, options.json === true))) process.exitCode = 1
+        return
+      }
+      const text = await readFile(path, 'utf8')
+      if (isErasure(text)) {
+        if (options.file !== undefined) throw new Failure('--file goes with a receipt: what was erased is nowhere.')
+        if (options.key === undefined)
+          throw new Failure('A proof of erasure is checked with the public key of who signed it: give it with --key.')
+        if (!(await tellOfErasure(text, await keysOf(options.key), options.json === true))) process.exitCode = 1
+        return
+      }
+      const verdict = await judge(text, options)
       if (options.json) console.log(JSON.stringify({ ok: verdict.failure === undefined, ...verdict }))
       else console.log(inWords(verdict))
       if (verdict.failure !== undefined) process.exitCode = 1

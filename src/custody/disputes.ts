@@ -13,6 +13,7 @@ import {
   approveDiscard,
   discardOf,
   insertDiscard,
+  isUnderHold,
   markAccepted,
   markQuarantined,
   recordingById,
@@ -92,6 +93,8 @@ export const approveDiscardOf = async (
     const asked = await discardOf(tx, id)
     if (asked === undefined) throw new Problem('conflict', 'Nobody asked for its discard.')
     if (asked.askedBy === person.id) throw new Problem('same-person')
+    if (await isUnderHold(tx, id))
+      throw new Problem('conflict', 'A hold is on the recording: it has to be released first.')
     await approveDiscard(tx, id, person.id, clock.now())
     // Only a digest that was read stands against the declared one. What the store damaged says nothing of the file.
     const read = recording.quarantinedBecause === 'digest-mismatch' ? recording.sha256 : null

@@ -34,7 +34,7 @@ export const fileState = (
     held.has(each.status),
   )
   if (inCustody !== undefined) return { state: 'held', recording: inCustody.id }
-  const erased = same.find((each) => each.status === 'erased')
+  const erased = same.find((each) => each.status === 'erased' && each.readmittedAt === null)
   if (erased !== undefined) return { state: 'erased', recording: erased.id }
   const uploads = known.uploads.filter((each) => each.sha256 === file.sha256 && each.size === file.size && !each.kept)
   const verifying = uploads.find((each) => each.state === 'stored' || each.state === 'completing')

@@ -14,7 +14,7 @@ export const lockFile = async (tx: Tx, camera: CameraSerial, size: number, sha25
   await sql`select pg_advisory_xact_lock(hashtextextended(${`file ${camera} ${size} ${sha256}`}, 0))`.execute(tx)
 }
 
-/** The recording that is this file, if one is in custody. */
+/** The recording that is this file, if one is in custody, or was until it was erased. */
 export const inCustody = async (
   tx: Tx,
   camera: CameraSerial,
@@ -30,6 +30,7 @@ export const inCustody = async (
     .where('sha256', '=', sha256)
     .where('status', 'in', ['verified', 'active', 'due', 'grace', 'erased'])
     .where('duplicateOf', 'is', null)
+    .where('readmittedAt', 'is', null)
     .where('id', '!=', not)
     .executeTakeFirst()
 
@@ -166,7 +167,7 @@ type FileKey = { size: number; sha256: Sha256 }
 export type KnownUpload = Pick<UploadRow, 'id' | 'dock' | 'state' | 'size' | 'sha256' | 'kept' | 'recording'>
 export type KnownRecording = Pick<
   RecordingRow,
-  'id' | 'size' | 'sha256' | 'status' | 'quarantinedBecause' | 'duplicateOf'
+  'id' | 'size' | 'sha256' | 'status' | 'quarantinedBecause' | 'duplicateOf' | 'readmittedAt'
 > & { declared: Sha256 | null }
 
 /**
@@ -185,7 +186,7 @@ export const knownFiles = async (
     select u.id, u.dock, u.state, u.size, u.sha256, u.kept, u.recording
     from ${asked} join uploads u on u.camera = ${camera} and u.size = asked.size and u.sha256 = asked.sha256
     order by u.id desc`.execute(db)
-  const shown = sql`r.id, r.size, r.sha256, r.status, r.quarantined_because, r.duplicate_of, u.sha256 as declared`
+  const shown = sql`r.id, r.size, r.sha256, r.status, r.quarantined_because, r.duplicate_of, r.readmitted_at, u.sha256 as declared`
   const recordings = await sql<KnownRecording>`
     select ${shown}
     from ${asked} join recordings r on r.camera = ${camera} and r.size = asked.size and r.sha256 = asked.sha256
@@ -251,6 +252,7 @@ export const shortfallPage = async (
             .whereRef('r.size', '=', 'a.size')
             .whereRef('r.sha256', '=', 'a.sha256')
             .where('r.duplicateOf', 'is', null)
+            .where('r.readmittedAt', 'is', null)
             .where('r.status', 'in', settled),
         ),
       ),
@@ -266,6 +268,7 @@ export const shortfallPage = async (
             .whereRef('u.sha256', '=', 'a.sha256')
             .whereRef('r.size', '=', 'a.size')
             .where('r.duplicateOf', 'is', null)
+            .where('r.readmittedAt', 'is', null)
             .where('r.status', 'in', settled),
         ),
       ),
@@ -280,6 +283,11 @@ export const shortfallPage = async (
 
 export const discardOf = async (tx: Tx, recording: RecordingId) =>
   await tx.selectFrom('discards').selectAll().where('recording', '=', recording).forUpdate().executeTakeFirst()
+
+export const isUnderHold = async (tx: Tx, recording: RecordingId): Promise<boolean> => {
+  const query = tx.selectFrom('holds').select('id').where('recording', '=', recording).where('releasedAt', 'is', null)
+  return (await query.executeTakeFirst()) !== undefined
+}
 
 export const insertDiscard = async (
   tx: Tx,

@@ -1,7 +1,6 @@
-import { CompactSign } from 'jose'
-import { canonical } from '../base/canonical.ts'
 import type { CameraSerial, EntryId, RecordingId, Sha256, UploadId } from '../base/ids.ts'
 import type { ReceiptKey } from '../engines/receipt-key.ts'
+import { signStatement } from '../ledger/statement.ts'
 
 /** What a receipt states (design, section 8): this original was read back, whole, and is in custody. */
 export type ReceiptClaims = {
@@ -23,8 +22,5 @@ export type ReceiptClaims = {
 
 export const receiptType = 'exhibit-receipt+jwt'
 
-/** A compact JWS, EdDSA over Ed25519. */
 export const signReceipt = async (claims: ReceiptClaims, key: ReceiptKey): Promise<string> =>
-  await new CompactSign(Buffer.from(canonical(claims)))
-    .setProtectedHeader({ alg: 'EdDSA', typ: receiptType, kid: key.kid })
-    .sign(key.privateKey)
+  await signStatement(receiptType, claims, key)

@@ -49,7 +49,8 @@ const withoutReceipt = (upload: UploadRow, recording: RecordingRow | undefined):
   if (upload.kept) throw new Problem('upload-incomplete', 'Only a part of this file arrived, and it is kept as such.')
   if (recording?.status === 'quarantined')
     throw new Problem('quarantined', 'What was read back is not what was declared. The object is kept and not served.')
-  if (recording?.status === 'erased') throw new Problem('erased')
+  const refused = upload.state === 'ended' && recording?.duplicateOf != null
+  if (recording?.status === 'erased' || refused) throw new Problem('erased')
   if (upload.state === 'expired' || upload.state === 'ended') throw new Problem('gone')
   return { owed: true }
 }

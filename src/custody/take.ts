@@ -15,6 +15,7 @@ import {
   disputedTwins,
   inCustody,
   insertReceipt,
+  isUnderHold,
   lockFile,
   markDuplicate,
   markQuarantined,
@@ -78,7 +79,7 @@ const clearLeftovers = async (engines: Engines, recording: RecordingRow | undefi
   await clearPieces(engines, { id: recording.upload, recording: recording.id })
 }
 
-type Verified = { outcome: 'verified' | 'duplicate' | 'quarantined'; wroteCopy: boolean }
+type Verified = { outcome: 'verified' | 'duplicate' | 'quarantined' | 'erased'; wroteCopy: boolean }
 
 const verify = async (
   engines: Engines,
@@ -191,20 +192,26 @@ const receive = async (
   upload: UploadRow,
   run: Job,
   sha256: Sha256,
-): Promise<'verified' | 'duplicate'> =>
+): Promise<'verified' | 'duplicate' | 'erased'> =>
   await inTransaction(engines.db, async (tx) => {
     await run.fence(tx)
     await lockFile(tx, recording.camera, recording.size, sha256)
     const now = await recordingForUpdate(tx, recording.id)
     if (now?.status !== 'received') throw new Error('the recording changed while it was read back')
     const first = await inCustody(tx, recording.camera, recording.size, sha256, recording.id)
+    if (first?.status === 'erased') {
+      await refuseErased(tx, engines, recording, upload, run, first.id, sha256)
+      return 'erased'
+    }
     if (first !== undefined) {
       await settleDuplicate(tx, engines, recording, upload, run, first.id, sha256)
       return 'duplicate'
     }
     await markVerified(tx, recording.id, sha256)
     await setState(tx, upload.id, 'verified')
-    await giveReceipt(tx, engines, upload, recording.id, run, sha256, 'recording.verified')
+    const cause = await giveReceipt(tx, engines, upload, recording.id, run, sha256, 'recording.verified')
+    if (await isUnderHold(tx, recording.id))
+      await owe(tx, engines.clock, 'hold-original', { recordingId: recording.id }, { cause })
     await settleTwins(tx, engines, recording, upload, run, sha256)
     await endOtherUploads(tx, engines, recording, upload, run, sha256)
     return 'verified'
@@ -240,6 +247,29 @@ const settleDuplicate = async (
   await setState(tx, upload.id, 'verified')
   const cause = await giveReceipt(tx, engines, upload, first, run, sha256, 'recording.duplicate', {
     dropped: recording.id,
+  })
+  await owe(tx, engines.clock, 'clear-recording', { recordingId: recording.id }, { cause })
+}
+
+/** A file that was erased, and that nobody re-admitted, does not come back: no receipt, and its object goes. */
+const refuseErased = async (
+  tx: Tx,
+  engines: Engines,
+  recording: RecordingRow,
+  upload: UploadRow,
+  run: Job,
+  first: RecordingId,
+  sha256: Sha256,
+): Promise<void> => {
+  await markDuplicate(tx, recording.id, first, sha256)
+  await setState(tx, upload.id, 'ended')
+  const cause = await record(tx, engines.clock, {
+    operation: 'erasure',
+    action: 'recording.erased-file-refused',
+    subject: { type: 'recording', id: first },
+    outcome: 'denied',
+    actor: service(run),
+    detail: { upload: upload.id, dropped: recording.id },
   })
   await owe(tx, engines.clock, 'clear-recording', { recordingId: recording.id }, { cause })
 }

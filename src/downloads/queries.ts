@@ -1,7 +1,7 @@
-import type { Insertable } from 'kysely'
-import type { RecordingId } from '../base/ids.ts'
+import { type Insertable, sql } from 'kysely'
+import type { BundleId, ClipId, RecordingId } from '../base/ids.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
-import type { DownloadsTable } from '../engines/tables.ts'
+import type { DownloadsTable, RecordingStatus } from '../engines/tables.ts'
 import type { Person } from '../people/person.ts'
 import { visibleTo } from '../people/visibility.ts'
 
@@ -14,6 +14,46 @@ export const recordingToDownload = async (tx: Tx, person: Person, id: RecordingI
     .where('duplicateOf', 'is', null)
     .where(visibleTo(person))
     .executeTakeFirst()
+
+/** A clip of a recording that the person may know of. */
+export const clipToDownload = async (tx: Tx, person: Person, id: ClipId) =>
+  await tx
+    .selectFrom('clips')
+    .innerJoin('recordings', 'recordings.id', 'clips.recording')
+    .select(['clips.state', 'clips.size', 'clips.sha256', 'clips.recording', 'recordings.status'])
+    .where('clips.id', '=', id)
+    .where(visibleTo(person))
+    .executeTakeFirst()
+
+/** A bundle of a case of which the person is a member. */
+export const bundleToDownload = async (tx: Tx, person: Person, id: BundleId) =>
+  await tx
+    .selectFrom('bundles')
+    .innerJoin('caseMembers', 'caseMembers.case', 'bundles.case')
+    .select(['bundles.state', 'bundles.size', 'bundles.sha256', 'bundles.recipient'])
+    .where('bundles.id', '=', id)
+    .where('caseMembers.person', '=', person.id)
+    .executeTakeFirst()
+
+/** The status of each recording whose footage is in a bundle. */
+export const statusesIn = async (db: Db | Tx, bundle: BundleId): Promise<RecordingStatus[]> => {
+  const rows = await db
+    .selectFrom('bundleExhibits')
+    .innerJoin('recordings', 'recordings.id', 'bundleExhibits.recording')
+    .select('recordings.status')
+    .distinct()
+    .where('bundleExhibits.bundle', '=', bundle)
+    .execute()
+  return rows.map(({ status }) => status)
+}
+
+/** Whether there is a clip or a bundle of this id, for anyone. */
+export const isMade = async (db: Db, type: 'clip' | 'bundle', id: ClipId | BundleId): Promise<boolean> => {
+  const { rows } = await sql`select from ${sql.table(type === 'clip' ? 'clips' : 'bundles')} where id = ${id}`.execute(
+    db,
+  )
+  return rows.length > 0
+}
 
 export const insertDownload = async (tx: Tx, download: Insertable<DownloadsTable>): Promise<void> => {
   await tx.insertInto('downloads').values(download).execute()
@@ -29,20 +69,26 @@ export const deleteDownloads = async (db: Db, expiredBefore: Date): Promise<numb
 export const downloadByToken = async (db: Db, token: Buffer) =>
   await db
     .selectFrom('downloads')
-    .innerJoin('recordings', 'recordings.id', 'downloads.recording')
     .innerJoin('people', 'people.id', 'downloads.person')
-    .select([
-      'downloads.id',
-      'downloads.person',
-      'downloads.recording',
-      'downloads.expiresAt',
-      'people.suspendedAt',
-      'recordings.status',
-      'recordings.filename',
-      'recordings.size',
-      'recordings.sha256',
-      'recordings.mediaType',
-      'recordings.objectVersion',
-    ])
+    .select(['downloads.id', 'downloads.person', 'downloads.expiresAt', 'people.suspendedAt'])
+    .select(['downloads.recording', 'downloads.clip', 'downloads.bundle'])
     .where('downloads.token', '=', token)
     .executeTakeFirst()
+
+export const recordingFile = async (db: Db, id: RecordingId) =>
+  await db
+    .selectFrom('recordings')
+    .select(['status', 'filename', 'size', 'sha256', 'mediaType', 'objectVersion'])
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow()
+
+export const clipFile = async (db: Db, id: ClipId) =>
+  await db
+    .selectFrom('clips')
+    .innerJoin('recordings', 'recordings.id', 'clips.recording')
+    .select(['clips.recording', 'clips.title', 'clips.attempt', 'clips.size', 'clips.sha256', 'recordings.status'])
+    .where('clips.id', '=', id)
+    .executeTakeFirstOrThrow()
+
+export const bundleFile = async (db: Db, id: BundleId) =>
+  await db.selectFrom('bundles').select(['size', 'sha256']).where('id', '=', id).executeTakeFirstOrThrow()

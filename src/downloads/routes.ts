@@ -1,31 +1,32 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { Type } from 'typebox'
+import { type TSchema, Type } from 'typebox'
 import { IdOf } from '../base/ids.ts'
 import { Problem, type ProblemCode } from '../base/problem.ts'
 import { Nothing, problems } from '../base/problem-schema.ts'
 import type { Engines } from '../engines/engines.ts'
 import { personOf } from '../people/caller.ts'
-import { type Original, originalAt, requestDownload } from './actions.ts'
+import { fileAt, requestDownload } from './actions.ts'
 import { attachment } from './disposition.ts'
+import type { Served, Wanted } from './download.ts'
 import { wantedRange } from './range.ts'
-import { DownloadRequest, DownloadView, originalResponses } from './schemas.ts'
-import { openOriginal } from './stream.ts'
+import { DownloadRequest, DownloadView, fileResponses } from './schemas.ts'
+import { openFile } from './stream.ts'
 
 const tags = ['downloads']
 const params = Type.Object({ token: Type.String({ maxLength: 100 }) })
 const refusals: ProblemCode[] = ['suspended', 'not-found', 'conflict', 'link-expired', 'quarantined', 'erased']
 
-const etagOf = (original: Original): string => `"${original.sha256}"`
+const etagOf = ({ sha256 }: Served): string => `"${sha256}"`
 
-const headersOf = (original: Original) => ({
+const headersOf = (served: Served) => ({
   'accept-ranges': 'bytes',
   'cache-control': 'private, no-store',
-  'content-disposition': attachment(original.filename, original.recording),
-  'content-type': original.mediaType,
-  etag: etagOf(original),
+  'content-disposition': attachment(served.filename, served.of.id),
+  'content-type': served.mediaType,
+  etag: etagOf(served),
   'referrer-policy': 'no-referrer',
-  'repr-digest': `sha-256=:${Buffer.from(original.sha256, 'hex').toString('base64')}:`,
+  'repr-digest': `sha-256=:${Buffer.from(served.sha256, 'hex').toString('base64')}:`,
   'x-content-type-options': 'nosniff',
 })
 
@@ -41,30 +42,46 @@ const goneSignal = (reply: FastifyReply): AbortSignal => {
   return gone.signal
 }
 
-/** Addresses of originals, and what they serve. */
+const asking = <Id extends TSchema>(what: string, id: Id) => ({
+  summary: `Ask for ${what}`,
+  description: 'Who, when and why is recorded before the address is given.',
+  tags,
+  params: Type.Object({ id }),
+  body: DownloadRequest,
+  response: {
+    201: DownloadView,
+    ...problems('bad-request', 'not-found', 'not-ready', 'conflict', 'quarantined', 'erased'),
+  },
+})
+
+/** Addresses of originals, clips and bundles, and what they serve. */
 export const downloadRoutes =
   (engines: Engines): FastifyPluginAsyncTypebox =>
   async (app) => {
+    const give = async (request: FastifyRequest, reply: FastifyReply, wanted: Wanted, reason: string) => {
+      const download = await requestDownload(engines, personOf(request), wanted, reason)
+      return await reply.code(201).headers({ 'cache-control': 'no-store', location: download.url }).send(download)
+    }
+
     app.post(
       '/recordings/:id/downloads',
-      {
-        config: { may: 'recording.download' },
-        schema: {
-          summary: 'Ask for the original of a recording',
-          description: 'Who, when and why is recorded before the address is given.',
-          tags,
-          params: Type.Object({ id: IdOf.recording }),
-          body: DownloadRequest,
-          response: {
-            201: DownloadView,
-            ...problems('bad-request', 'not-found', 'not-ready', 'conflict', 'quarantined', 'erased'),
-          },
-        },
-      },
-      async (request, reply) => {
-        const download = await requestDownload(engines, personOf(request), request.params.id, request.body.reason)
-        return await reply.code(201).headers({ 'cache-control': 'no-store', location: download.url }).send(download)
-      },
+      { config: { may: 'recording.download' }, schema: asking('the original of a recording', IdOf.recording) },
+      async (request, reply) =>
+        await give(request, reply, { type: 'recording', id: request.params.id }, request.body.reason),
+    )
+
+    app.post(
+      '/clips/:id/downloads',
+      { config: { may: 'clip.download' }, schema: asking('a clip', IdOf.clip) },
+      async (request, reply) =>
+        await give(request, reply, { type: 'clip', id: request.params.id }, request.body.reason),
+    )
+
+    app.post(
+      '/bundles/:id/downloads',
+      { config: { may: 'bundle.download' }, schema: asking('a bundle', IdOf.bundle) },
+      async (request, reply) =>
+        await give(request, reply, { type: 'bundle', id: request.params.id }, request.body.reason),
     )
 
     app.head(
@@ -79,10 +96,10 @@ export const downloadRoutes =
         },
       },
       async (request, reply) => {
-        const original = await originalAt(engines, request.params.token)
+        const served = await fileAt(engines, request.params.token)
         return await reply
           .code(200)
-          .headers({ ...headersOf(original), 'content-length': original.size })
+          .headers({ ...headersOf(served), 'content-length': served.size })
           .send()
       },
     )
@@ -92,18 +109,18 @@ export const downloadRoutes =
       {
         config: { may: 'download.fetch' },
         schema: {
-          summary: 'Fetch an original, or a range of it',
+          summary: 'Fetch a file, or a range of it',
           description:
             'The address is the permission. Repr-Digest and ETag are those of the whole file; several ranges at once are answered with all of it.',
           tags,
           params,
-          response: { ...originalResponses, ...problems(...refusals, 'range-not-satisfiable', 'store-unavailable') },
+          response: { ...fileResponses, ...problems(...refusals, 'range-not-satisfiable', 'store-unavailable') },
         },
       },
       async (request, reply) => {
-        const original = await originalAt(engines, request.params.token)
-        const { size } = original
-        const wanted = wantedRange(size, etagOf(original), {
+        const served = await fileAt(engines, request.params.token)
+        const { size } = served
+        const wanted = wantedRange(size, etagOf(served), {
           range: header(request, 'range'),
           ifRange: header(request, 'if-range'),
         })
@@ -112,8 +129,8 @@ export const downloadRoutes =
           throw new Problem('range-not-satisfiable', `The file has ${size} bytes.`)
         }
         const { first, last } = wanted === 'whole' ? { first: 0, last: size - 1 } : wanted
-        const body = await openOriginal(engines, original, { first, last }, goneSignal(reply))
-        reply.headers({ ...headersOf(original), 'content-length': last - first + 1 })
+        const body = await openFile(engines, served, { first, last }, goneSignal(reply))
+        reply.headers({ ...headersOf(served), 'content-length': last - first + 1 })
         if (wanted === 'whole') return await reply.code(200).send(body)
         return await reply.code(206).header('content-range', `bytes ${first}-${last}/${size}`).send(body)
       },

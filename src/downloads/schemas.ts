@@ -26,8 +26,8 @@ export const DownloadView = Type.Object(
 
 const bytes = { 'application/octet-stream': { schema: Type.Unsafe<Readable>({ type: 'string', format: 'binary' }) } }
 
-/** The original, or a range of it. The content type is the one that was found in the file. */
-export const originalResponses = {
-  200: { description: 'The original, in the type of its container', content: bytes },
+/** The file, or a range of it. The content type of an original is the one that was found in it. */
+export const fileResponses = {
+  200: { description: 'The file, in the type of its container', content: bytes },
   206: { description: 'The bytes of Content-Range', content: bytes },
 }

@@ -2,8 +2,7 @@ import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Problem } from '../base/problem.ts'
 import type { Engines } from '../engines/engines.ts'
-import { originalKey } from '../uploads/upload.ts'
-import type { Original } from './actions.ts'
+import type { Served } from './download.ts'
 import type { Range } from './range.ts'
 
 type Reached = Pick<Engines, 'log' | 'store'>
@@ -13,20 +12,20 @@ const mostFailures = 4
 const pauseMs = 250
 
 /**
- * Bytes of exactly the version that was verified. A read that the store breaks off, or that stood still for so long behind
+ * Bytes of exactly the version that is wanted. A read that the store breaks off, or that stood still for so long behind
  * a slow client that it timed out, is taken up where it stopped. Throws rather than end early.
  */
-async function* originalBytes(reached: Reached, original: Original, range: Range, signal: AbortSignal) {
-  const { recording, version } = original
+async function* bytesOf(reached: Reached, served: Served, range: Range, signal: AbortSignal) {
+  const { of, bucket, key, version } = served
   const { last } = range
   let at = range.first
   let failures = 0
   while (at <= last) {
     const begun = at
     try {
-      const wanted = { version, range: { first: at, last }, signal }
-      const source = await reached.store.read('originals', originalKey(recording), wanted)
-      if (source === null) throw new MissingOriginal(`the store lacks the verified version of ${recording}`)
+      const wanted = { ...(version === undefined ? {} : { version }), range: { first: at, last }, signal }
+      const source = await reached.store.read(bucket, key, wanted)
+      if (source === null) throw new MissingFile(`the store lacks the file of the ${of.type} ${of.id}`)
       for await (const chunk of source) {
         if (!Buffer.isBuffer(chunk) || at + chunk.length > last + 1)
           throw new Error('the store gave more than was asked')
@@ -36,20 +35,20 @@ async function* originalBytes(reached: Reached, original: Original, range: Range
       if (at <= last) throw new Error('the store ended a read early')
     } catch (error) {
       failures = at > begun ? 1 : failures + 1
-      const hopeless = error instanceof MissingOriginal || (error instanceof Problem && at === range.first)
+      const hopeless = error instanceof MissingFile || (error instanceof Problem && at === range.first)
       // Without a cause it is not logged: nobody is left to be told.
       if (signal.aborted) throw new Problem('store-unavailable')
       if (hopeless || failures === mostFailures) throw unavailable(error)
-      reached.log.info({ recording, at, failures, err: error }, 'a read of an original is taken up again')
+      reached.log.info({ [of.type]: of.id, at, failures, err: error }, 'a read for a download is taken up again')
       await pause(pauseMs * failures, undefined, { signal })
     }
   }
 }
 
-class MissingOriginal extends Error {}
+class MissingFile extends Error {}
 
 const unavailable = (error: unknown): unknown =>
-  error instanceof Problem || error instanceof MissingOriginal
+  error instanceof Problem || error instanceof MissingFile
     ? error
     : new Problem('store-unavailable', undefined, { retryAfter: 10, cause: error })
 
@@ -62,14 +61,14 @@ async function* joined(head: Buffer, rest: AsyncIterable<Buffer>) {
  * A stream of the range, its first bytes already here: what keeps them from coming is thrown, as `store-unavailable`,
  * while an answer can still say so. Later the stream breaks. Closing it, or the signal, ends the read.
  */
-export const openOriginal = async (
+export const openFile = async (
   reached: Reached,
-  original: Original,
+  served: Served,
   range: Range,
   signal: AbortSignal,
 ): Promise<Readable> => {
   const closed = new AbortController()
-  const bytes = originalBytes(reached, original, range, AbortSignal.any([signal, closed.signal]))
+  const bytes = bytesOf(reached, served, range, AbortSignal.any([signal, closed.signal]))
   const head = await bytes.next()
   const stream = Readable.from(head.done === true ? [] : joined(head.value, bytes), { objectMode: false })
   // A generator that was never begun would not tell the read behind it that nobody wants more.

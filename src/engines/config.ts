@@ -77,6 +77,31 @@ export const Environment = Type.Object({
   DOWNLOAD_MINUTES: whole('How long the address of a download lives', 15, 1),
   VIEWING_MINUTES: whole('How long a viewing lives after the last piece of footage that was asked for', 10, 1),
   VIEWINGS_OPEN: whole('Viewings a person may have open at once', 50, 1),
+  CLIPS_OWED: whole('Clips that may be owed to a person at once', 50, 1),
+  BUNDLES_OWED: whole('Bundles that may be owed to a person at once', 20, 1),
+
+  RETENTION_TIME_ZONE: text('Time zone by whose calendar periods of retention are counted', 'Europe/London'),
+  SIMULATION_HOURS: whole('A policy is approved on a simulation no older than this', 24, 1),
+  PURGE_HOUR: Type.Integer({
+    description: 'The daily purge begins at this hour of that time zone',
+    default: 3,
+    minimum: 0,
+    maximum: 23,
+  }),
+  PURGE_BRAKE: whole(
+    'A purge that would hide more recordings than this waits until a second person releases it',
+    500,
+    0,
+  ),
+  PURGE_CLOCK_MINUTES: whole(
+    'A purge takes nothing while the clocks of its process, the database and the store differ by more than this',
+    5,
+    1,
+  ),
+  RETENTION_LOCK_SECONDS: whole(
+    'How long the store itself protects what is in grace; 0: as long as the grace, as it should be',
+    0,
+  ),
 
   SCRATCH_DIR: text('Folder for working files', '/tmp/exhibit'),
   WORKER_JOBS: whole('Jobs one worker process runs at once', 2, 1),
@@ -106,6 +131,15 @@ const fromJson = (text: string): unknown => {
   }
 }
 
+const isTimeZone = (name: string): boolean => {
+  try {
+    Temporal.Now.zonedDateTimeISO(name)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /**
  * The configuration, from variables such as `process.env`. Empty variables count as absent.
  * Throws ConfigError naming each variable that is missing or wrong, never its value.
@@ -128,6 +162,8 @@ export const readConfig = (env: Record<string, string | undefined>): Config => {
       `These environment variables are missing or wrong: ${[...wrong].join(', ')}. See .env.example for what each means.`,
     )
   }
+  if (!isTimeZone(flat.RETENTION_TIME_ZONE))
+    throw new ConfigError('RETENTION_TIME_ZONE is no time zone, such as Europe/London.')
   const codes = fromJson(flat.REASON_CODES)
   if (!Value.Check(ReasonCodes, codes))
     throw new ConfigError('REASON_CODES is not JSON of the form {"role": ["code"]}.')

@@ -33,6 +33,16 @@ export const makeMetrics = () => {
       help: 'Uploads waiting for the ingest budget',
       registers,
     }),
+    erasuresFailed: new Counter({
+      name: 'exhibit_erasures_failed_total',
+      help: 'Erasures that the store refused, or said it did and did not: each is tried again',
+      registers,
+    }),
+    storeMismatches: new Counter({
+      name: 'exhibit_store_mismatches_total',
+      help: 'Objects that the store no longer holds as the catalogue says: each is an alarm',
+      registers,
+    }),
     jobs: new Counter({ name: 'exhibit_jobs_total', help: 'Jobs ended', labelNames: ['name', 'outcome'], registers }),
   }
 }

@@ -9,6 +9,8 @@ export type Tx = Transaction<Tables>
 
 // Sizes and counts are far below 2^53.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
+// A day has no time zone: as a Date it would be another one to whoever lives elsewhere.
+pg.types.setTypeParser(pg.types.builtins.DATE, (day) => day)
 
 /** A pool behind Kysely. Statements that stand still are ended, so that a stuck database is an error and not a silence. */
 export const connect = (url: string, connections: number, log: Log): Db => {

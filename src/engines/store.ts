@@ -19,6 +19,7 @@ import {
 } from '@aws-sdk/client-s3'
 import { Problem } from '../base/problem.ts'
 import type { Config } from './config.ts'
+import { makeLocks } from './store-locks.ts'
 
 export type Bucket = 'originals' | 'staging' | 'derived' | 'ledger'
 export type StoredPart = { number: number; etag: string }
@@ -151,6 +152,15 @@ export const makeStore = (config: Config) => {
         if (attempt === 3) throw storeUnavailable(error, 'What reaches the object store is not what is sent to it.')
       }
     }
+  }
+
+  /** Multipart uploads under way for keys that begin so, 1,000 at most: call again after ending them. */
+  const multipartsUnder = async (bucket: Bucket, prefix: string): Promise<{ key: string; multipart: string }[]> => {
+    const { Key: Prefix, ...rest } = at(bucket, prefix)
+    const found = await guarded(() => client.send(new ListMultipartUploadsCommand({ ...rest, Prefix })))
+    return (found.Uploads ?? []).flatMap(({ Key = '', UploadId }) =>
+      UploadId === undefined ? [] : [{ key: Key.slice(config.S3_KEY_PREFIX.length), multipart: UploadId }],
+    )
   }
 
   return {
@@ -286,13 +296,10 @@ export const makeStore = (config: Config) => {
     },
 
     /** Multipart uploads under way for exactly this key. */
-    multiparts: async (bucket: Bucket, key: string): Promise<string[]> => {
-      const { Key, ...rest } = at(bucket, key)
-      const found = await guarded(() => client.send(new ListMultipartUploadsCommand({ ...rest, Prefix: Key })))
-      return (found.Uploads ?? []).flatMap((each) =>
-        each.Key === Key && each.UploadId !== undefined ? [each.UploadId] : [],
-      )
-    },
+    multiparts: async (bucket: Bucket, key: string): Promise<string[]> =>
+      (await multipartsUnder(bucket, key)).flatMap((each) => (each.key === key ? [each.multipart] : [])),
+
+    multipartsUnder,
 
     abortMultipart: async (bucket: Bucket, key: string, multipart: string): Promise<void> => {
       try {
@@ -359,10 +366,11 @@ export const makeStore = (config: Config) => {
       )
     },
 
-    /** Keys under a prefix, 1,000 at most: call again after deleting them. */
-    list: async (bucket: Bucket, prefix: string): Promise<string[]> => {
+    /** Keys under a prefix, 1,000 at most: call again after deleting them, or for those after the last. */
+    list: async (bucket: Bucket, prefix: string, after?: string): Promise<string[]> => {
       const { Key, ...rest } = at(bucket, prefix)
-      const found = await guarded(() => client.send(new ListObjectsV2Command({ ...rest, Prefix: Key })))
+      const from = after === undefined ? {} : { StartAfter: at(bucket, after).Key }
+      const found = await guarded(() => client.send(new ListObjectsV2Command({ ...rest, ...from, Prefix: Key })))
       return (found.Contents ?? []).flatMap((object) =>
         object.Key === undefined ? [] : [object.Key.slice(config.S3_KEY_PREFIX.length)],
       )
@@ -376,6 +384,8 @@ export const makeStore = (config: Config) => {
         version.Key === Key && version.VersionId !== undefined ? [version.VersionId] : [],
       )
     },
+
+    ...makeLocks({ client, bucket: buckets.originals, at: (key) => at('originals', key), guarded }),
 
     close: (): void => {
       client.destroy()

@@ -1,7 +1,9 @@
 import type { ColumnType, Generated, Insertable, JSONColumnType, Selectable } from 'kysely'
 import type { Json } from '../base/canonical.ts'
 import type {
+  BundleId,
   CameraSerial,
+  ClipId,
   Collar,
   DockId,
   DownloadId,
@@ -14,6 +16,9 @@ import type {
   UploadId,
   ViewingId,
 } from '../base/ids.ts'
+import type { BundleTables } from './bundle-tables.ts'
+import type { CaseTables } from './case-tables.ts'
+import type { RetentionTables } from './retention-tables.ts'
 
 /** A column that has a value from birth and may be left out on insert. */
 type Born<T> = Generated<T>
@@ -54,6 +59,8 @@ type PeopleTable = {
   subject: string
   name: string
   collar: Collar | null
+  /** As their last token named them. */
+  roles: Born<string[]>
   firstSeenAt: At
   suspendedAt: MaybeAt
 }
@@ -158,6 +165,8 @@ type RecordingsTable = {
   facts: ColumnType<RecordingFacts, string | undefined, string>
   mediaType: string | null
   objectVersion: string | null
+  /** When a supervisor let docks bring this erased file again. */
+  readmittedAt: MaybeAt
 }
 
 type AnnouncementsTable = {
@@ -186,7 +195,10 @@ export type DownloadsTable = {
   id: DownloadId
   token: Buffer
   person: PersonId
-  recording: RecordingId
+  /** Of a clip, the recording it was cut from; null for a bundle. */
+  recording: RecordingId | null
+  clip: ClipId | null
+  bundle: BundleId | null
   entry: EntryId
   madeAt: At
   expiresAt: At
@@ -251,6 +263,62 @@ export type ViewingsTable = {
   watched: ColumnType<WatchedRange[], string | undefined, string>
 }
 
+export type ClipState = 'owed' | 'working' | 'ready' | 'failed'
+/** Whether the frames in the middle are the original's own, bit for bit, or all were encoded anew. */
+export type ClipMethod = 'copied-middle' | 'encoded'
+/** How a clip came about, for whoever has to rely on it. Times in seconds from the recording's first frame. */
+export type ClipProvenance = {
+  v: 1
+  source: {
+    recording: RecordingId
+    sha256: Sha256
+    size: number
+    objectVersion: string
+    /** What was read of the original, and what of it could be held against its digest. */
+    read: 'whole' | 'in-part'
+    bytesRead: number
+    checked: string
+  }
+  asked: { start: number; end: number }
+  /** `first` and `last`: when the first and the last frame begin. `end`: when the last one ends. */
+  exact: { first: number; last: number; end: number; frames: number }
+  method: ClipMethod
+  /** Why nothing was copied. */
+  because?: string
+  copied?: { first: number; last: number; frames: number }
+  sound: { method: 'encoded'; start: number } | null
+  tool: string
+  /** The exact words of each run of ffmpeg, in order. */
+  arguments: string[][]
+  checks: string[]
+}
+type ClipsTable = {
+  id: ClipId
+  recording: RecordingId
+  person: PersonId
+  title: string
+  starts: number
+  ends: number
+  state: ClipState
+  progress: Born<number>
+  /** A sentence for a person. */
+  failure: string | null
+  /** The attempt of its job that made it: each writes an object of its own. */
+  attempt: number | null
+  sha256: Sha256 | null
+  size: number | null
+  /** Seconds. */
+  duration: number | null
+  frames: number | null
+  method: ClipMethod | null
+  provenance: ColumnType<ClipProvenance | null, string | undefined, string>
+  /** Of the asking. */
+  entry: EntryId
+  job: JobId
+  askedAt: At
+  endedAt: MaybeAt
+}
+
 /** Every table, as the code sees it (camelCase; snake_case in SQL). */
 export type Tables = {
   entries: EntriesTable
@@ -274,12 +342,16 @@ export type Tables = {
   renditions: RenditionsTable
   renditionObjects: RenditionObjectsTable
   viewings: ViewingsTable
-}
+  clips: ClipsTable
+} & CaseTables &
+  RetentionTables &
+  BundleTables
 
 export type UploadRow = Selectable<UploadsTable>
 export type RecordingRow = Selectable<RecordingsTable>
 export type RenditionRow = Selectable<RenditionsTable>
 export type RenditionObjectRow = Selectable<RenditionObjectsTable>
+export type ClipRow = Selectable<ClipsTable>
 export type JobRow = Selectable<JobsTable>
 export type NewUpload = Insertable<UploadsTable>
 export type NewRecording = Insertable<RecordingsTable>

@@ -10,10 +10,20 @@ const payloads = {
   'take-into-custody': Type.Object({ recordingId: IdOf.recording }),
   /** Make the playback forms that are still owed. */
   'make-renditions': Type.Object({ recordingId: IdOf.recording }),
+  /** Cut an exact clip, check it, and publish it. */
+  'cut-clip': Type.Object({ clipId: IdOf.clip }),
+  /** Make a bundle of exhibits, checking every byte, and publish it. */
+  'make-bundle': Type.Object({ bundleId: IdOf.bundle }),
   /** Delete from the store what an upload that ended left there. */
   'clear-upload': Type.Object({ uploadId: IdOf.upload }),
   /** Delete the object of a duplicate or of a discarded recording. */
   'clear-recording': Type.Object({ recordingId: IdOf.recording }),
+  /** Work out, over the whole catalogue, what a drafted policy would change. */
+  'simulate-policy': Type.Object({ simulationId: IdOf.simulation }),
+  /** Hide what is due, and erase what has been hidden for long enough. */
+  purge: Type.Object({ purgeId: IdOf.purge }),
+  /** Bring the store's own legal hold in line with the holds on a recording. */
+  'hold-original': Type.Object({ recordingId: IdOf.recording }),
 }
 export type Catalogue = { [Name in keyof typeof payloads]: Type.Static<(typeof payloads)[Name]> }
 export type JobName = keyof Catalogue

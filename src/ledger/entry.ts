@@ -34,6 +34,7 @@ type SubjectType =
   | 'route'
   | 'upload'
   | 'recordings'
+  | 'cases'
   | 'uploads'
   | 'key'
 export type Subject = { type: SubjectType; id: string }

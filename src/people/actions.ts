@@ -20,7 +20,7 @@ import type { PersonClaims } from './token.ts'
 
 /**
  * The person of a verified token. At first sight they become an account, and the officer of their collar number, if known,
- * is joined to it; name and collar follow the token. `suspended` is asked anew each time.
+ * is joined to it; name, collar and roles follow the token. `suspended` is asked anew each time.
  */
 export const recognise = async (
   { db, clock }: Pick<Engines, 'db' | 'clock'>,
@@ -36,11 +36,12 @@ export const recognise = async (
     roles,
     ...(claims.collar === undefined ? {} : { collar: claims.collar }),
   })
-  if (known !== undefined && known.name === name && known.collar === collar) {
+  const sameRoles = known?.roles.join() === roles.join()
+  if (known !== undefined && known.name === name && known.collar === collar && sameRoles) {
     return { person: described(known.id), suspended: known.suspendedAt !== null }
   }
   return await inTransaction(db, async (tx) => {
-    const row = await upsertPerson(tx, { issuer, subject, name, collar, at: clock.now() })
+    const row = await upsertPerson(tx, { issuer, subject, name, collar, roles, at: clock.now() })
     const joined = collar !== null && (await joinOfficer(tx, collar, row.id))
     const person = described(row.id)
     if (row.fresh || joined) {

@@ -11,6 +11,7 @@ const people = (operation: Operation, ...roles: Role[]) => ({ people: roles, doc
 const docks = (operation: Operation, ...roles: Role[]) => ({ people: roles, docks: true, operation }) satisfies Rule
 
 const supervisors = ['investigator', 'supervisor'] as const
+const keepers = ['retention', 'supervisor'] as const
 const seers = ['officer', 'investigator', 'disclosure', 'supervisor'] as const
 
 /** The one table of who may call what. Every route names its line; who sees which recording is `visibility.ts`. */
@@ -42,11 +43,49 @@ export const permissions = {
   'recording.discard': people('erasure', 'supervisor'),
   'recording.approve-discard': people('erasure', 'supervisor'),
   'rendition.remake': people('administration', 'admin'),
+  'clip.download': people('consultation', ...supervisors, 'disclosure'),
+  'bundle.download': people('disclosure', 'disclosure', ...supervisors),
   'download.fetch': 'anyone',
   'recording.viewing': people('consultation', ...seers),
   'recording.thumbnails': people('consultation', ...seers),
   'viewing.read': people('consultation', ...seers),
   'viewing.watch': 'anyone',
+  'clip.request': people('consultation', ...supervisors),
+  'clip.read': people('consultation', ...supervisors, 'disclosure'),
+  'clip.list': people('consultation', ...supervisors, 'disclosure'),
+
+  'case.open': people('administration', ...supervisors),
+  'case.list': people('consultation', ...supervisors, 'disclosure'),
+  'case.read': people('consultation', ...supervisors, 'disclosure'),
+  'case.change': people('administration', ...supervisors),
+  'case.set-members': people('administration', ...supervisors),
+  'case.note-event': people('administration', ...supervisors),
+  'exhibit.add': people('combination', ...supervisors),
+  'exhibit.read': people('consultation', ...supervisors, 'disclosure'),
+  'exhibit.change': people('alteration', ...supervisors),
+  'exhibit.withdraw': people('alteration', ...supervisors),
+  'exhibit.move': people('combination', ...supervisors),
+
+  'bundle.request': people('disclosure', 'disclosure'),
+  'bundle.read': people('consultation', ...supervisors, 'disclosure'),
+
+  'policy.list': people('administration', ...keepers, 'auditor'),
+  'policy.draft': people('administration', 'retention'),
+  'policy.simulate': people('administration', ...keepers),
+  'policy.approve': people('administration', ...keepers),
+  'retention.read': people('consultation', ...seers, 'retention'),
+  'retention.due': people('consultation', ...keepers),
+  'hold.list': people('consultation', ...seers, 'retention'),
+  'hold.place': people('administration', ...supervisors, 'disclosure'),
+  'hold.release': people('administration', ...supervisors, 'disclosure'),
+  'deletion.ask': people('erasure', ...keepers),
+  'deletion.approve': people('erasure', ...keepers),
+  'purge.start': people('erasure', ...keepers),
+  'purge.read': people('consultation', ...keepers),
+  'purge.release': people('erasure', ...keepers),
+  'recording.restore': people('alteration', ...keepers),
+  'recording.readmit': people('collection', 'supervisor'),
+  'erasure.read': people('consultation', ...seers, 'retention'),
 
   'job.list': people('administration', 'admin'),
   'job.retry': people('administration', 'admin'),

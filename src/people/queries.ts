@@ -1,23 +1,24 @@
 import { sql } from 'kysely'
 import { type Collar, newId, type PersonId } from '../base/ids.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
+import type { Role } from './role.ts'
 
 export const personBySubject = async (db: Db, issuer: string, subject: string) =>
   await db
     .selectFrom('people')
-    .select(['id', 'name', 'collar', 'suspendedAt'])
+    .select(['id', 'name', 'collar', 'roles', 'suspendedAt'])
     .where('issuer', '=', issuer)
     .where('subject', '=', subject)
     .executeTakeFirst()
 
-type Seen = { issuer: string; subject: string; name: string; collar: Collar | null; at: Date }
+type Seen = { issuer: string; subject: string; name: string; collar: Collar | null; roles: Role[]; at: Date }
 
-/** The account of this issuer and subject, made if there is none (`fresh`), with the name and collar of now. */
-export const upsertPerson = async (tx: Tx, { issuer, subject, name, collar, at }: Seen) =>
+/** The account of this issuer and subject, made if there is none (`fresh`), with the name, collar and roles of now. */
+export const upsertPerson = async (tx: Tx, { issuer, subject, name, collar, roles, at }: Seen) =>
   await tx
     .insertInto('people')
-    .values({ id: newId<PersonId>(), issuer, subject, name, collar, firstSeenAt: at })
-    .onConflict((oc) => oc.columns(['issuer', 'subject']).doUpdateSet({ name, collar }))
+    .values({ id: newId<PersonId>(), issuer, subject, name, collar, roles, firstSeenAt: at })
+    .onConflict((oc) => oc.columns(['issuer', 'subject']).doUpdateSet({ name, collar, roles }))
     .returning(['id', 'name', 'suspendedAt', sql<boolean>`xmax = 0`.as('fresh')])
     .executeTakeFirstOrThrow()
 

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { jsonArrayFrom } from 'kysely/helpers/postgres'
-import type { CameraSerial, Collar, RecordingId } from '../base/ids.ts'
+import type { CameraSerial, CaseId, Collar, RecordingId } from '../base/ids.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
 import type { RecordingStatus } from '../engines/tables.ts'
 import type { Person } from '../people/person.ts'
@@ -16,6 +16,8 @@ export type Filters = {
   category?: string
   incident?: string
   sequence?: string
+  /** For its members; to others no recording is in it. */
+  caseId?: CaseId
   /** `from` belongs to the interval, `to` does not. */
   from?: Date
   to?: Date
@@ -59,7 +61,7 @@ export const cataloguePage = async (
   after: Place | undefined,
   limit: number,
 ): Promise<(CatalogueRow & { micros: string })[]> => {
-  const { camera, officer, category, incident, sequence, from, to } = filters
+  const { camera, officer, category, incident, sequence, caseId, from, to } = filters
   let query = catalogue(db, person)
     .select(sql<string>`(extract(epoch from recordings.recorded_at) * 1000000)::bigint::text`.as('micros'))
     .where('status', 'in', filters.statuses)
@@ -72,6 +74,14 @@ export const cataloguePage = async (
   if (sequence !== undefined) query = query.where('sequence', '=', sequence)
   if (from !== undefined) query = query.where('recordedAt', '>=', from)
   if (to !== undefined) query = query.where('recordedAt', '<', to)
+  if (caseId !== undefined) {
+    query = query.where(
+      sql<boolean>`recordings.id = any(array(
+        select exhibits.recording from exhibits join case_members using ("case")
+        where exhibits."case" = ${caseId} and exhibits.withdrawn_at is null and case_members.person = ${person.id}
+      ))`,
+    )
+  }
   if (officer !== undefined) {
     query = query.where(
       sql<boolean>`exists (

@@ -1,5 +1,5 @@
 import { type TSchema, Type } from 'typebox'
-import { CollarNumber, Digest, IdOf, Serial } from '../base/ids.ts'
+import { type CaseId, CollarNumber, Digest, IdOf, Serial } from '../base/ids.ts'
 import { Cursor, Limit, pageOf } from '../people/page.ts'
 import { statuses } from './recording.ts'
 
@@ -112,6 +112,9 @@ export const RecordingsQuery = Type.Object(
     category: Type.Optional(Word(['stop-search'])),
     incident: Type.Optional(Word(['26/11/25-0914'])),
     sequence: Type.Optional(Word(['E-0093'])),
+    caseId: Type.Optional(
+      Type.Unsafe<CaseId>({ ...IdOf.case, description: 'What is in a case you are a member of; nothing of another' }),
+    ),
     from: Type.Optional(instant('recordedAt at or after this')),
     to: Type.Optional(instant('recordedAt before this')),
     status: Type.Optional(oneOf(statuses, 'Without it: verified, active, quarantined and due')),

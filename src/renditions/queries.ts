@@ -25,9 +25,19 @@ export const oweAgain = async (tx: Tx, recording: RecordingId): Promise<number> 
   return Number(numUpdatedRows)
 }
 
-/** Takes the place of the one of its kind, and its objects' rows go: whoever still works at that one can add none. */
+/**
+ * Takes the place of the one of its kind, and its objects' rows go: whoever still works at that one can add none. Throws
+ * once the recording is hidden: nothing more is made of it.
+ */
 export const replace = async (tx: Tx, rendition: Insertable<Tables['renditions']>): Promise<void> => {
   const { recording, kind } = rendition
+  const { status } = await tx
+    .selectFrom('recordings')
+    .select('status')
+    .where('id', '=', recording)
+    .forShare()
+    .executeTakeFirstOrThrow()
+  if (status !== 'active') throw new Error(`the recording is ${status}: nothing more is made of it`)
   await tx.deleteFrom('renditions').where('recording', '=', recording).where('kind', '=', kind).execute()
   await tx.insertInto('renditions').values(rendition).execute()
 }
@@ -50,7 +60,7 @@ export const objectsOf = async (db: Db | Tx, rendition: RenditionId): Promise<Re
   await db.selectFrom('renditionObjects').selectAll().where('rendition', '=', rendition).orderBy('number').execute()
 
 /** How long the footage really plays, as far as that was found out by making it playable. */
-export const secondsShown = async (db: Db, recording: RecordingId): Promise<number | null> => {
+export const secondsShown = async (db: Db | Tx, recording: RecordingId): Promise<number | null> => {
   const { seconds } = await db
     .selectFrom('renditions')
     .innerJoin('renditionObjects', 'renditionObjects.rendition', 'renditions.id')

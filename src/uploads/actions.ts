@@ -24,6 +24,7 @@ import {
   tailsOf,
   uploadById,
   uploadForUpdate,
+  wasErased,
   writerNow,
 } from './queries.ts'
 import { type Progress, receive } from './receive.ts'
@@ -36,7 +37,21 @@ export type Uploader = { id: DockId; thumbprint: string }
 const asActor = (dock: Uploader): Actor => ({ kind: 'dock', id: dock.id })
 const hours = (from: Date, count: number): Date => new Date(from.getTime() + count * 3_600_000)
 
-/** Begins an upload of `size` bytes. Throws `too-large`, `too-many-uploads`, `camera-unknown`. */
+/** What was erased no dock brings back by itself. A dock that declares no digest learns it after the read-back. */
+const refuseErased = async (engines: Engines, dock: Uploader, size: number, file: FileFacts): Promise<void> => {
+  const { camera, sha256 } = file
+  if (sha256 === null || !(await wasErased(engines.db, camera, size, sha256))) return
+  await recordRefusal(engines, {
+    operation: 'collection',
+    action: 'upload.create',
+    subject: { type: 'camera', id: camera },
+    actor: asActor(dock),
+    detail: { because: 'erased', sha256, size },
+  })
+  throw new Problem('erased', 'This file was in custody, and was erased when its time had come.')
+}
+
+/** Begins an upload of `size` bytes. Throws `too-large`, `too-many-uploads`, `camera-unknown`, `erased`. */
 export const createUpload = async (
   engines: Engines,
   dock: Uploader,
@@ -46,6 +61,7 @@ export const createUpload = async (
   const { config, clock, db } = engines
   if (size > config.UPLOAD_MAX_BYTES)
     throw new Problem('too-large', `A file may have ${config.UPLOAD_MAX_BYTES} bytes at most.`)
+  await refuseErased(engines, dock, size, file)
   const id = newId<UploadId>()
   return await inTransaction(db, async (tx) => {
     await dockStillMay(tx, dock)

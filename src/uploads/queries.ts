@@ -9,6 +9,21 @@ export const insertUpload = async (tx: Tx, upload: NewUpload): Promise<void> => 
   await tx.insertInto('uploads').values(upload).execute()
 }
 
+/** Whether this file was erased, and no supervisor has re-admitted it. */
+export const wasErased = async (db: Db, camera: CameraSerial, size: number, sha256: Sha256): Promise<boolean> => {
+  const row = await db
+    .selectFrom('recordings')
+    .select('id')
+    .where('camera', '=', camera)
+    .where('size', '=', size)
+    .where('sha256', '=', sha256)
+    .where('status', '=', 'erased')
+    .where('duplicateOf', 'is', null)
+    .where('readmittedAt', 'is', null)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
 /** Serialises the creations of one dock, so that its limit of open uploads holds exactly. Counts them. */
 export const countOpenOfDock = async (tx: Tx, dock: DockId): Promise<number> => {
   await sql`select pg_advisory_xact_lock(hashtextextended(${`uploads-of-${dock}`}, 0))`.execute(tx)

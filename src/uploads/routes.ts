@@ -93,6 +93,7 @@ export const uploadRoutes =
               'camera-unknown',
               'protocol-version',
               'checksum-mismatch',
+              'erased',
             ),
           },
         },

@@ -27,6 +27,7 @@ const recording = (over: Partial<KnownRecording> = {}): KnownRecording => ({
   status: 'active',
   quarantinedBecause: null,
   duplicateOf: null,
+  readmittedAt: null,
   ...over,
 })
 const mismatch = (read: Sha256) =>
@@ -74,6 +75,11 @@ const cases: [string, string, { uploads?: KnownUpload[]; recordings?: KnownRecor
     'a discarded file',
     'quarantined',
     { recordings: [recording({ status: 'quarantined', quarantinedBecause: 'discarded', sha256: other })] },
+  ],
+  [
+    'an erased file that a supervisor re-admitted',
+    'owed',
+    { recordings: [recording({ status: 'erased', readmittedAt: new Date() })] },
   ],
   [
     'an erased file',

@@ -36,6 +36,17 @@ describe('the table of permissions', () => {
     for (const permission of lists) expect(rolesThat(permission), permission).toEqual(['supervisor'])
   })
 
+  it('lets disclosure read cases and exhibits, and keeps changing them to investigators and supervisors', () => {
+    const theirs = all.filter((name) => /^(case|exhibit)\./.test(name))
+    expect(theirs.length).toBeGreaterThanOrEqual(11)
+    const reading = ['case.list', 'case.read', 'exhibit.read']
+    for (const permission of theirs) {
+      const more = reading.includes(permission) ? ['disclosure'] : []
+      expect(rolesThat(permission), permission).toEqual(expect.arrayContaining(['investigator', 'supervisor', ...more]))
+      expect(rolesThat(permission), permission).toHaveLength(2 + more.length)
+    }
+  })
+
   it('keeps docks, cameras, people and jobs to admins', () => {
     const theirs = all.filter((name) => /^(dock|person|job)\.|^camera\.(register|list|assign)$/.test(name))
     expect(theirs.length).toBeGreaterThanOrEqual(10)

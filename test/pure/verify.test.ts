@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { describe, expect, it } from 'vitest'
-import { kidOf, NotVerified, publicKeysIn, verifyReceipt } from '../../src/cli/verify-receipt.ts'
+import { kidOf, NotVerified, publicKeysIn, verifyReceipt } from '../../src/custody/verify-receipt.ts'
 
 const Vectors = Type.Object({
   file: Type.String(),

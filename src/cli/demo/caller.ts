@@ -1,11 +1,14 @@
 import type { Static, TSchema } from 'typebox'
 import { Value } from 'typebox/value'
-import type { IdentityRole } from '../../engines/embedded/identity-people.ts'
+import { type IdentityRole, isIdentityRole } from '../../engines/embedded/identity-people.ts'
 import { issueToken } from '../../engines/embedded/issue-token.ts'
 import { Failure } from '../failure.ts'
 
+/** `:2` is the second person of the role. */
+export type Who = IdentityRole | `${IdentityRole}:2`
+
 export type AskAs = <Schema extends TSchema>(
-  role: IdentityRole,
+  who: Who,
   method: string,
   path: string,
   schema: Schema,
@@ -14,10 +17,10 @@ export type AskAs = <Schema extends TSchema>(
 
 /** Calls the published API as one of the people of the embedded provider, who sign in when they are first needed. */
 export const callers = (url: string, issuer: string): AskAs => {
-  const tokens = new Map<IdentityRole, Promise<string>>()
-  return async (role, method, path, schema, body) => {
-    const token = tokens.get(role) ?? issueToken({ issuer, role })
-    tokens.set(role, token)
+  const tokens = new Map<Who, Promise<string>>()
+  return async (who, method, path, schema, body) => {
+    const token = tokens.get(who) ?? tokenOf(issuer, who)
+    tokens.set(who, token)
     const response = await fetch(`${url}/api/v1${path}`, {
       method,
       headers: {
@@ -28,9 +31,13 @@ export const callers = (url: string, issuer: string): AskAs => {
     })
     const answer: unknown = response.status === 204 ? undefined : await response.json()
     if (response.ok && Value.Check(schema, answer)) return answer
-    throw new Failure(`${method} ${path} as ${role} was answered ${response.status}: ${JSON.stringify(answer)}`)
+    throw new Failure(`${method} ${path} as ${who} was answered ${response.status}: ${JSON.stringify(answer)}`)
   }
 }
 
 /** A token of the person with this role. */
-export const tokenOf = async (issuer: string, role: IdentityRole): Promise<string> => await issueToken({ issuer, role })
+export const tokenOf = async (issuer: string, who: Who): Promise<string> => {
+  const [role = '', which = '1'] = who.split(':')
+  if (!isIdentityRole(role)) throw new Error(`there is no role ${role}`)
+  return await issueToken({ issuer, role, which: Number(which) })
+}

@@ -14,6 +14,7 @@ type Made = Omit<Footage, 'path' | 'camera'> & {
   name: string
   number: number
   says: string
+  category?: string
   cutBytes?: number
   declared?: string
 }
@@ -48,7 +49,14 @@ const shift: { camera: string; officer: string; files: Made[] }[] = [
     camera: 'BWC-0533',
     officer: 'PC1002',
     files: [
-      { name: 'BWC_0107.MP4', number: 107, says: 'with a position', seconds: 10, location: '+51.5007-000.1246/' },
+      {
+        name: 'BWC_0107.MP4',
+        number: 107,
+        says: 'with a position',
+        category: 'training',
+        seconds: 10,
+        location: '+51.5007-000.1246/',
+      },
       {
         name: 'BWC_0108.MP4',
         number: 108,
@@ -56,7 +64,7 @@ const shift: { camera: string; officer: string; files: Made[] }[] = [
         seconds: 8,
         declared: 'ab'.repeat(32),
       },
-      { name: 'BWC_0110.MP4', number: 110, says: 'number 109 is missing', seconds: 10 },
+      { name: 'BWC_0110.MP4', number: 110, says: 'number 109 is missing', category: 'training', seconds: 10 },
     ],
   },
 ]
@@ -69,7 +77,7 @@ const makeOne = async (
   startsAt: Date,
   signal: AbortSignal,
 ): Promise<void> => {
-  const { name, number: _number, says: _says, cutBytes, declared: _declared, ...footage } = made
+  const { name, number: _number, says: _says, category: _category, cutBytes, declared: _declared, ...footage } = made
   const file = path.join(folder, name)
   await makeFootage(tools, { ...footage, path: file, camera, startsAt }, signal)
   if (cutBytes !== undefined) await truncate(file, (await stat(file)).size - cutBytes)
@@ -93,6 +101,7 @@ export const makeShift = async (
       known[made.name] = {
         recordedAt: startsAt.toISOString(),
         number: made.number,
+        ...(made.category === undefined ? {} : { category: made.category }),
         ...(made.declared === undefined ? {} : { sha256: made.declared }),
       }
       tell(`${camera} ${made.name}: ${made.says}`)

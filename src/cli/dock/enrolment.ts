@@ -2,8 +2,8 @@ import { open, readFile, rename, rm } from 'node:fs/promises'
 import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { IdOf } from '../../base/ids.ts'
+import { PublicKey } from '../../custody/verify-receipt.ts'
 import { Failure } from '../failure.ts'
-import { PublicKey } from '../verify-receipt.ts'
 
 const PrivateKey = Type.Object({
   kty: Type.Literal('OKP'),

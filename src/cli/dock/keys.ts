@@ -1,6 +1,6 @@
 import { Command } from 'commander'
+import { kidOf } from '../../custody/verify-receipt.ts'
 import { Failure } from '../failure.ts'
-import { kidOf } from '../verify-receipt.ts'
 import { publishedKeys } from './enrol.ts'
 import { readEnrolment, writeEnrolment } from './enrolment.ts'
 import { makeHttp } from './http.ts'

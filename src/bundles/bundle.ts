@@ -1,0 +1,121 @@
+import type { BundleId, CaseId, ExhibitId } from '../base/ids.ts'
+import { Problem } from '../base/problem.ts'
+import type { Sensitivity } from '../engines/case-tables.ts'
+import type { ClipState, RecordingStatus } from '../engines/tables.ts'
+import { whyWithheld } from '../recordings/recording.ts'
+
+/** Key in the bucket `derived`. An erasure of a recording does not reach it: what was disclosed stays with the record of it. */
+export const bundleKey = (id: BundleId): string => `bundles/${id}.zip`
+
+/** The one top folder of the ZIP. */
+export const bundleFolder = (id: BundleId): string => `exhibit-bundle-${id}`
+
+const mebibyte = 1024 * 1024
+const smallPart = 16 * mebibyte
+const largePart = 32 * mebibyte
+/** What a multipart upload may have at most. */
+const mostParts = 10_000
+/** Texts and tables of a bundle, far more than they ever come to. */
+const forTexts = 1024 * mebibyte
+
+/** Media of so many bytes fits into one bundle: parts are held in memory, and must not grow with it. */
+export const largestBundle = mostParts * largePart - forTexts
+
+/** Bytes of a part of a bundle whose media has so many. */
+export const partSizeOf = (media: number): number => (media + forTexts > mostParts * smallPart ? largePart : smallPart)
+
+/** From `start` to `end`, in seconds of the recording; null is the whole of it. */
+type Range = { start: number; end: number } | null
+
+/** An exhibit as far as it matters whether it may go out. */
+export type Disclosable = {
+  exhibit: ExhibitId
+  case: CaseId
+  reference: string
+  sensitivity: Sensitivity
+  withdrawnAt: Date | null
+  recording: string
+  status: RecordingStatus
+  /** Null where it is no clip. */
+  clip: { state: ClipState; range: Range } | null
+}
+
+const whyNotHeld = ({ reference, status, clip }: Disclosable): Problem | undefined => {
+  switch (status) {
+    case 'received':
+    case 'verified':
+      return new Problem('not-ready', `The footage of ${reference} is still being examined.`, { retryAfter: 5 })
+    case 'due':
+      return new Problem('conflict', `The footage of ${reference} is due for erasure.`)
+    case 'quarantined':
+    case 'grace':
+    case 'erased': {
+      const { code, message } = whyWithheld(status)
+      return new Problem(code, `${reference}: ${message}`)
+    }
+    case 'active':
+      break
+  }
+  if (clip === null || clip.state === 'ready') return undefined
+  return clip.state === 'failed'
+    ? new Problem('conflict', `The clip ${reference} could not be cut.`)
+    : new Problem('not-ready', `The clip ${reference} is being cut.`, { retryAfter: 5 })
+}
+
+const shares = (a: Range, b: Range): boolean => a === null || b === null || (a.start < b.end && b.start < a.end)
+
+/** Of which part of its recording the bundle holds footage, because of this exhibit. */
+const disclosed = ({ clip }: Disclosable, includeOriginals: boolean): Range =>
+  clip === null || includeOriginals ? null : clip.range
+
+const rangeOf = ({ clip }: Disclosable): Range => clip?.range ?? null
+
+/**
+ * The first sensitive exhibit of the case of which the bundle would hold footage although nobody asked for it: inside a
+ * whole recording, or where two clips overlap. A clip that somebody cut out of a sensitive recording is taken at its word.
+ */
+const sensitiveWithin = (
+  wanted: readonly Disclosable[],
+  sensitive: readonly Disclosable[],
+  includeOriginals: boolean,
+): [Disclosable, Disclosable] | undefined => {
+  for (const each of wanted) {
+    const out = disclosed(each, includeOriginals)
+    const inside = sensitive.find(
+      (other) =>
+        other.recording === each.recording && !(out !== null && other.clip === null) && shares(out, rangeOf(other)),
+    )
+    if (inside !== undefined) return [each, inside]
+  }
+  return undefined
+}
+
+/**
+ * Why these exhibits of a case may not go out in one bundle, or not now; undefined when they may. `sensitive` are the
+ * sensitive exhibits that stand in the case. Called when a bundle is asked for and once more when it is published.
+ */
+export const whyNotDisclosed = (
+  wanted: readonly Disclosable[],
+  sensitive: readonly Disclosable[],
+  includeOriginals: boolean,
+): Problem | undefined => {
+  const withdrawn = wanted.find(({ withdrawnAt }) => withdrawnAt !== null)
+  if (withdrawn !== undefined) return new Problem('conflict', `${withdrawn.reference} was withdrawn from the case.`)
+  const marked = wanted.filter(({ sensitivity }) => sensitivity === 'sensitive').map(({ reference }) => reference)
+  if (marked.length > 0)
+    return new Problem('exhibit-sensitive', `${marked.join(', ')} is marked sensitive. No bundle was made.`)
+  const hidden = sensitiveWithin(wanted, sensitive, includeOriginals)
+  if (hidden !== undefined) {
+    const [each, inside] = hidden
+    const how = each.clip === null ? '' : ' (its original, or where both overlap)'
+    return new Problem(
+      'exhibit-sensitive',
+      `The footage of ${each.reference}${how} holds that of ${inside.reference}, which is marked sensitive. No bundle was made.`,
+    )
+  }
+  for (const each of wanted) {
+    const problem = whyNotHeld(each)
+    if (problem !== undefined) return problem
+  }
+  return undefined
+}

@@ -1,0 +1,191 @@
+import { type Insertable, sql } from 'kysely'
+import type { BundleId, CaseId, ExhibitId, PersonId, RecordingId, Sha256 } from '../base/ids.ts'
+import type { BundleExhibitRow, BundleRow, BundleTables } from '../engines/bundle-tables.ts'
+import type { Db, Tx } from '../engines/postgres.ts'
+import type { Disclosable } from './bundle.ts'
+
+/** The recordings behind exhibits of a case, in the one order in which they are locked. */
+export const recordingsBehind = async (tx: Tx, id: CaseId, exhibits: readonly ExhibitId[]): Promise<RecordingId[]> => {
+  const query = tx.selectFrom('exhibits').select('recording').distinct().where('case', '=', id)
+  return (await query.where('id', 'in', exhibits).orderBy('recording').execute()).map(({ recording }) => recording)
+}
+
+/** Holds recordings as they are until the transaction ends. Call it before the case is locked. */
+export const shareRecordings = async (tx: Tx, ids: readonly RecordingId[]): Promise<void> => {
+  if (ids.length === 0) return
+  await tx.selectFrom('recordings').select('id').where('id', 'in', ids).orderBy('id').forShare().execute()
+}
+
+/** Exhibits of a case, as what they are now. Those that are asked for by id stay so until the transaction ends. */
+const disclosable = (tx: Tx, id: CaseId) =>
+  tx
+    .selectFrom('exhibits')
+    .innerJoin('recordings', 'recordings.id', 'exhibits.recording')
+    .leftJoin('clips', 'clips.id', 'exhibits.clip')
+    .select(['exhibits.id', 'exhibits.case', 'exhibits.reference', 'exhibits.sensitivity', 'exhibits.description'])
+    .select(['exhibits.withdrawnAt', 'exhibits.recording', 'exhibits.clip', 'recordings.status', 'recordings.size'])
+    .select(['clips.state as clipState', 'clips.starts', 'clips.ends', 'clips.size as clipSize'])
+    .where('exhibits.case', '=', id)
+
+type Row = Awaited<ReturnType<ReturnType<typeof disclosable>['execute']>>[number]
+
+const asDisclosable = (row: Row): Disclosable => ({
+  exhibit: row.id,
+  case: row.case,
+  reference: row.reference,
+  sensitivity: row.sensitivity,
+  withdrawnAt: row.withdrawnAt,
+  recording: row.recording,
+  status: row.status,
+  clip:
+    row.clipState === null
+      ? null
+      : {
+          state: row.clipState,
+          range: row.starts === null || row.ends === null ? null : { start: row.starts, end: row.ends },
+        },
+})
+
+/** What was asked for, in the order of the references; whoever would withdraw or change one waits for the transaction. */
+export const exhibitsToDisclose = async (tx: Tx, id: CaseId, exhibits: readonly ExhibitId[]) => {
+  const query = disclosable(tx, id).where('exhibits.id', 'in', exhibits).orderBy('exhibits.addedAt')
+  const rows = await query.orderBy('exhibits.id').forShare('exhibits').execute()
+  return rows.map((row) => ({ ...asDisclosable(row), row }))
+}
+
+/** The sensitive exhibits that stand in the case, out of these recordings. */
+export const sensitiveOf = async (tx: Tx, id: CaseId, recordings: readonly RecordingId[]): Promise<Disclosable[]> => {
+  if (recordings.length === 0) return []
+  const query = disclosable(tx, id).where('exhibits.recording', 'in', recordings)
+  const rows = await query.where('sensitivity', '=', 'sensitive').where('withdrawnAt', 'is', null).execute()
+  return rows.map(asDisclosable)
+}
+
+/** The first of these recordings for which the form that a browser plays is still being made, since less than a day. */
+export const stillRendering = async (
+  tx: Tx,
+  ids: readonly RecordingId[],
+  since: Date,
+): Promise<RecordingId | undefined> => {
+  const query = tx.selectFrom('renditions').select('recording').where('recording', 'in', ids).where('kind', '=', 'hls')
+  const found = await query.where('state', 'in', ['owed', 'working']).where('owedAt', '>', since).executeTakeFirst()
+  return found?.recording
+}
+
+/** How many bundles are owed to a person. Until the transaction ends nobody else asks in their name, nor suspends them. */
+export const personToServe = async (tx: Tx, id: PersonId) => {
+  const { suspendedAt } = await tx
+    .selectFrom('people')
+    .select('suspendedAt')
+    .where('id', '=', id)
+    .forNoKeyUpdate()
+    .executeTakeFirstOrThrow()
+  const { owed } = await tx
+    .selectFrom('bundles')
+    .innerJoin('jobs', 'jobs.id', 'bundles.job')
+    .select((eb) => eb.fn.countAll<number>().as('owed'))
+    .where('person', '=', id)
+    .where('bundles.state', 'in', ['owed', 'working'])
+    // One whose job gave up waits for an administrator, and for nobody else.
+    .where('jobs.state', 'in', ['owed', 'working'])
+    .executeTakeFirstOrThrow()
+  return { suspended: suspendedAt !== null, owed }
+}
+
+/** The next schedule of a case. Its caller holds the case. */
+export const nextSchedule = async (tx: Tx, id: CaseId): Promise<number> => {
+  const query = tx.selectFrom('bundles').select((eb) => eb.fn.max<number | null>('schedule').as('last'))
+  return ((await query.where('case', '=', id).executeTakeFirstOrThrow()).last ?? 0) + 1
+}
+
+/** The numbers of exhibits on the schedules of their case: those that have none get the next. Its caller holds the case. */
+export const numbersOf = async (
+  tx: Tx,
+  id: CaseId,
+  exhibits: readonly ExhibitId[],
+  at: Date,
+): Promise<Map<ExhibitId, number>> => {
+  const items = await tx.selectFrom('scheduleItems').select(['number', 'exhibit']).where('case', '=', id).execute()
+  const known = new Map(items.map(({ exhibit, number }) => [exhibit, number]))
+  let last = items.reduce((most, { number }) => Math.max(most, number), 0)
+  const fresh = exhibits
+    .filter((exhibit) => !known.has(exhibit))
+    .map((exhibit) => {
+      last += 1
+      known.set(exhibit, last)
+      return { case: id, number: last, exhibit, listedAt: at }
+    })
+  if (fresh.length > 0) await tx.insertInto('scheduleItems').values(fresh).execute()
+  return known
+}
+
+export const insertBundle = async (
+  tx: Tx,
+  bundle: Insertable<BundleTables['bundles']>,
+  exhibits: BundleExhibitRow[],
+): Promise<void> => {
+  await tx.insertInto('bundles').values(bundle).execute()
+  await tx.insertInto('bundleExhibits').values(exhibits).execute()
+}
+
+export const bundleById = async (db: Db | Tx, id: BundleId): Promise<BundleRow | undefined> =>
+  await db.selectFrom('bundles').selectAll().where('id', '=', id).executeTakeFirst()
+
+const shown = (tx: Tx) =>
+  tx
+    .selectFrom('bundles')
+    .innerJoin('people', 'people.id', 'bundles.person')
+    .innerJoin('jobs', 'jobs.id', 'bundles.job')
+    .selectAll('bundles')
+    .select(['people.name', 'jobs.state as jobState'])
+    .select(
+      sql<{ id: ExhibitId; reference: string; item: number }[]>`(
+        select json_agg(json_build_object('id', exhibit, 'reference', reference, 'item', number) order by number)
+        from bundle_exhibits where bundle = bundles.id)`.as('exhibits'),
+    )
+
+export const bundleShown = async (tx: Tx, id: BundleId) =>
+  await shown(tx).where('bundles.id', '=', id).executeTakeFirstOrThrow()
+
+export type ShownBundle = Awaited<ReturnType<typeof bundleShown>>
+
+/** The bundles of a case, newest first, from the one after `before` on. */
+export const bundlesOf = async (
+  tx: Tx,
+  id: CaseId,
+  before: BundleId | undefined,
+  limit: number,
+): Promise<ShownBundle[]> => {
+  const query = shown(tx).where('bundles.case', '=', id).orderBy('bundles.id', 'desc').limit(limit)
+  return await (before === undefined ? query : query.where('bundles.id', '<', before)).execute()
+}
+
+export const markWorking = async (tx: Tx, id: BundleId): Promise<void> => {
+  const set = { state: 'working', progress: 0, failure: null } as const
+  await tx.updateTable('bundles').set(set).where('id', '=', id).where('state', 'in', ['owed', 'working']).execute()
+}
+
+export const noteProgress = async (db: Db, id: BundleId, progress: number): Promise<void> => {
+  await db.updateTable('bundles').set({ progress }).where('id', '=', id).where('state', '=', 'working').execute()
+}
+
+/** False when it is no longer being made. */
+export const markReady = async (
+  tx: Tx,
+  id: BundleId,
+  at: Date,
+  made: { size: number; sha256: Sha256 },
+): Promise<boolean> => {
+  const { numUpdatedRows } = await tx
+    .updateTable('bundles')
+    .set({ ...made, state: 'ready', progress: 1, failure: null, endedAt: at })
+    .where('id', '=', id)
+    .where('state', '=', 'working')
+    .executeTakeFirst()
+  return numUpdatedRows === 1n
+}
+
+export const markFailed = async (tx: Tx, id: BundleId, at: Date, failure: string): Promise<void> => {
+  const set = { state: 'failed', failure, endedAt: at } as const
+  await tx.updateTable('bundles').set(set).where('id', '=', id).where('state', 'in', ['owed', 'working']).execute()
+}

@@ -1,0 +1,115 @@
+import { stat } from 'node:fs/promises'
+import { kidOf, type PublicKey } from '../custody/verify-receipt.ts'
+import { type Bag, checkBag } from './verify/bag.ts'
+import { checkEntries, checkLeaves } from './verify/entries.ts'
+import { checkExhibits } from './verify/exhibits.ts'
+import { bytesOf, type Find, type Finding } from './verify/finding.ts'
+import { openFolder } from './verify/folder.ts'
+import { digestOf } from './verify/reading.ts'
+import { checkReceipts, keysInside } from './verify/receipts.ts'
+import type { Source } from './verify/source.ts'
+import { openZip } from './verify/zipped.ts'
+
+/** All that was found of a bundle. It is as it was made only where `findings` is empty. */
+export type BundleVerdict = {
+  ok: boolean
+  kind: 'zip' | 'folder'
+  bundle: string | null
+  /** What was there, links and the like left out. */
+  files: number
+  bytes: number
+  /** Of these files the digests are those of the manifests. */
+  right: number
+  exhibits: number
+  /** Receipts that hold; `leaves` of them name an entry that is disclosed here and has the leaf they state. */
+  receipts: number
+  leaves: number
+  entries: number
+  /** `given`: the keys were got elsewhere. `bundle`: they were in it, so the receipts prove only that it agrees with itself. */
+  keys: { from: 'given' | 'bundle'; kids: string[] }
+  findings: Finding[]
+}
+
+type Options = {
+  /** Keys got elsewhere; where there are any, they alone decide. */
+  keys?: readonly PublicKey[]
+  /** Of the file `path`, `done` of `size` bytes were read; of all that is to be read, `all` of `total`. */
+  onBytes?: (at: { path: string; done: number; size: number; all: number; total: number }) => void
+}
+
+const judge = (
+  path: string,
+  digest: string,
+  expected: string,
+  [size, stated]: [number, number | undefined],
+): Parameters<Find> => {
+  const unlike = `Its SHA-256 is ${digest}; the manifest has ${expected}.`
+  if (stated !== undefined && size < stated) {
+    return ['cut', path, `Only ${size} of its ${stated} bytes are there. ${unlike}`]
+  }
+  const longer = stated !== undefined && size > stated ? `It has ${bytesOf(size - stated)} too many. ` : ''
+  return ['altered', path, `${longer}These are not the bytes that were put in the bundle. ${unlike}`]
+}
+
+/** Reads every file to its end and holds it against the manifests. Answers how many are right. */
+const checkDigests = async (
+  source: Source,
+  { payload, tags }: Bag,
+  sizes: ReadonlyMap<string, number>,
+  find: Find,
+  onBytes: Options['onBytes'],
+): Promise<number> => {
+  const expected = [...source.members].flatMap(([path, { size, barred }]) => {
+    const digest = payload.get(path) ?? tags.get(path)
+    return digest === undefined || barred ? [] : [{ path, size, digest }]
+  })
+  const total = expected.reduce((sum, { size }) => sum + size, 0)
+  let [all, right] = [0, 0]
+  for (const { path, size, digest } of expected) {
+    let done = 0
+    const is = await digestOf(source, path, find, (more) => {
+      done += more
+      all += more
+      onBytes?.({ path, done, size, all, total })
+    })
+    if (is === digest) right++
+    else if (is !== null) find(...judge(path, is, digest, [size, sizes.get(path)]))
+  }
+  return right
+}
+
+/**
+ * Checks a bundle, as a ZIP or unpacked, in memory that does not grow with its footage. Never stops at the first thing
+ * that is wrong. Throws only what the system says where `path` itself cannot be opened.
+ */
+export const verifyBundle = async (path: string, { keys = [], onBytes }: Options = {}): Promise<BundleVerdict> => {
+  const findings: Finding[] = []
+  const find: Find = (kind, of, says) => {
+    findings.push({ kind, path: of, says })
+  }
+  const isFolder = (await stat(path)).isDirectory()
+  await using source = isFolder ? await openFolder(path, find) : await openZip(path, find)
+  const bag = await checkBag(source, find)
+  const inside = await keysInside(source, find)
+  const believed = keys.length > 0 ? keys : inside
+  const receipts = await checkReceipts(source, believed, find)
+  const leaves = await checkEntries(source, find)
+  const held = checkLeaves(receipts, leaves, find)
+  const exhibits = await checkExhibits(source, bag, receipts, find)
+  const right = await checkDigests(source, bag, exhibits.sizes, find, onBytes)
+  const there = [...source.members.values()].filter(({ barred }) => barred === undefined)
+  return {
+    ok: findings.length === 0,
+    kind: source.kind,
+    bundle: bag.bundle,
+    files: there.length,
+    bytes: there.reduce((sum, { size }) => sum + size, 0),
+    right,
+    exhibits: exhibits.count,
+    receipts: receipts.size,
+    leaves: held,
+    entries: leaves.size,
+    keys: { from: keys.length > 0 ? 'given' : 'bundle', kids: await Promise.all(believed.map(kidOf)) },
+    findings,
+  }
+}

@@ -1,0 +1,137 @@
+import { Type } from 'typebox'
+import { Value } from 'typebox/value'
+import { Digest } from '../../base/ids.ts'
+import type { ReceiptClaims } from '../../custody/receipt.ts'
+import type { Bag } from './bag.ts'
+import type { Find } from './finding.ts'
+import { jsonOf } from './reading.ts'
+import type { Source } from './source.ts'
+
+const Size = Type.Integer({ minimum: 0 })
+const Provenance = Type.Object({
+  v: Type.Literal(1),
+  bundle: Type.String(),
+  exhibit: Type.Object({ reference: Type.String(), kind: Type.Enum(['recording', 'clip']) }),
+  source: Type.Object({
+    recording: Type.String(),
+    camera: Type.String(),
+    filename: Type.String(),
+    size: Size,
+    sha256: Digest,
+    receipt: Type.Union([Type.String(), Type.Null()]),
+  }),
+  clip: Type.Union([
+    Type.Object({ size: Size, sha256: Digest, source: Type.Object({ recording: Type.String(), sha256: Digest }) }),
+    Type.Null(),
+  ]),
+  files: Type.Array(
+    Type.Object({
+      path: Type.String(),
+      size: Size,
+      sha256: Digest,
+      made: Type.Enum(['original', 'clip', 'viewing-copy']),
+    }),
+  ),
+})
+type Provenance = Type.Static<typeof Provenance>
+
+const provenanceFile = 'provenance.json'
+
+/** `data/exhibits/AB_1` of a path in it; null of any other. */
+const folderOf = (path: string): string | null => /^data\/exhibits\/[^/]+(?=\/)/.exec(path)?.[0] ?? null
+
+const checkFiles = (said: Provenance, path: string, { payload }: Bag, find: Find): void => {
+  const { source, clip, files, exhibit } = said
+  for (const file of files) {
+    const listed = payload.get(file.path)
+    if (folderOf(file.path) !== folderOf(path))
+      find('exhibit', path, `It speaks of ${file.path}, which is not beside it.`)
+    else if (listed === undefined) find('exhibit', path, `It speaks of ${file.path}, which the manifest does not name.`)
+    else if (listed !== file.sha256)
+      find('exhibit', path, `It states another SHA-256 of ${file.path} than the manifest.`)
+    const whole = file.made === 'original' ? source : file.made === 'clip' ? clip : file
+    if (whole === null || whole.sha256 !== file.sha256 || whole.size !== file.size) {
+      find('exhibit', path, `It calls ${file.path} the ${file.made}, and states another digest or size of that one.`)
+    }
+  }
+  const wanted = exhibit.kind === 'clip' ? 'clip' : 'original'
+  if (files.filter(({ made }) => made === wanted).length !== 1) {
+    find('exhibit', path, `The exhibit is a ${exhibit.kind}, and the file of it is not named.`)
+  }
+  if (clip !== null && (clip.source.sha256 !== source.sha256 || clip.source.recording !== source.recording)) {
+    find('exhibit', path, 'By its own words the clip was cut from another recording than the one it names.')
+  }
+}
+
+const checkReceipt = (
+  { source }: Provenance,
+  path: string,
+  receipts: ReadonlyMap<string, ReceiptClaims>,
+  members: Source['members'],
+  find: Find,
+): void => {
+  if (source.receipt === null) return
+  const claims = receipts.get(source.receipt)
+  if (claims === undefined) {
+    // One that is there and does not hold was found already.
+    if (!members.has(source.receipt)) find('exhibit', path, `Its receipt ${source.receipt} is not there.`)
+    return
+  }
+  const same =
+    claims.sha256 === source.sha256 &&
+    claims.size === source.size &&
+    claims.recordingId === source.recording &&
+    claims.camera === source.camera &&
+    claims.filename === source.filename
+  if (!same)
+    find('exhibit', path, 'It states another recording than its receipt: not the same digest, size, camera or name.')
+}
+
+/** What the provenance of all exhibits states: sizes by path, and how many there are. */
+export type Exhibits = { count: number; sizes: Map<string, number> }
+
+/** Holds every exhibit's provenance against the manifest and its receipt, and finds files of an exhibit it is silent on. */
+export const checkExhibits = async (
+  source: Source,
+  bag: Bag,
+  receipts: ReadonlyMap<string, ReceiptClaims>,
+  find: Find,
+): Promise<Exhibits> => {
+  const sizes = new Map<string, number>()
+  const told = new Set<string>()
+  const owed = new Set(receipts.keys())
+  const folders = new Set<string>()
+  for (const path of [...bag.payload.keys(), ...source.members.keys()]) {
+    const folder = folderOf(path)
+    if (folder !== null) folders.add(folder)
+  }
+  for (const folder of folders) {
+    const path = `${folder}/${provenanceFile}`
+    if (!bag.payload.has(path)) {
+      find('exhibit', folder, 'The manifest names no provenance.json of this exhibit.')
+      continue
+    }
+    const said = await jsonOf(source, path, 16 * 1024 * 1024, find)
+    told.add(path)
+    if (said === undefined) continue
+    if (!Value.Check(Provenance, said)) {
+      find('exhibit', path, 'It does not state what the provenance of an exhibit states.')
+      continue
+    }
+    if (said.bundle !== bag.bundle) find('exhibit', path, 'It is of another bundle.')
+    checkFiles(said, path, bag, find)
+    checkReceipt(said, path, receipts, source.members, find)
+    if (said.source.receipt !== null) owed.delete(said.source.receipt)
+    for (const file of said.files) {
+      told.add(file.path)
+      sizes.set(file.path, file.size)
+    }
+  }
+  for (const path of bag.payload.keys()) {
+    const folder = folderOf(path)
+    if (folder === null || told.has(path) || !told.has(`${folder}/${provenanceFile}`)) continue
+    find('exhibit', path, 'The provenance beside this file does not speak of it.')
+  }
+  for (const path of owed) find('receipt', path, 'No exhibit of the bundle is of the recording of this receipt.')
+  return { count: folders.size, sizes }
+}

@@ -1,0 +1,196 @@
+import type { RecordingId } from '../base/ids.ts'
+import { iso } from '../base/time.ts'
+import type { Engines } from '../engines/engines.ts'
+import { inTransaction, type Tx } from '../engines/postgres.ts'
+import type { PurgeItemRow } from '../engines/retention-tables.ts'
+import { eraseFromEntry, record, recordSealed } from '../ledger/record.ts'
+import { dateOf } from './date.ts'
+import { countObjects, destroy, protectedUntil } from './destroying.ts'
+import { oweExamination, type Purging, ruleInEntry } from './hiding.ts'
+import { isHeld } from './hold-queries.ts'
+import { instantOf } from './period.ts'
+import { policyById } from './policy-queries.ts'
+import { signErasure } from './proof.ts'
+import {
+  changeItem,
+  countOne,
+  dropRenditions,
+  endRequest,
+  insertErasure,
+  itemForUpdate,
+  leaveTombstone,
+  sealedAbout,
+  setStatus,
+} from './purge-queries.ts'
+import { lockRecording, subjectInTransaction } from './queries.ts'
+import { serviceOf } from './simulations.ts'
+import { isBy } from './sources.ts'
+
+export type Erased = 'erased' | 'held' | 'failed' | 'gone'
+
+/**
+ * Erases a recording whose grace is over: looked at once more under lock, then every object deleted and asked for again, and
+ * only when nothing is there any more is it erased, with its entry and its signed proof. Cut off anywhere, a next call goes
+ * on. Throws `store-unavailable`.
+ */
+export const erase = async (engines: Engines, purging: Purging, id: RecordingId): Promise<Erased> => {
+  const lockedUntil = await protectedUntil(engines, id)
+  const begun = await begin(engines, purging, id, lockedUntil)
+  if (typeof begun === 'string') return begun
+  const { item, upload } = begun
+  if (item.objects === null) await changeItem(engines.db, item, { objects: await countObjects(engines, id) })
+  const trouble = await destroy(engines, id, upload)
+  if (trouble !== undefined) {
+    await complain(engines, purging, item, trouble)
+    return 'failed'
+  }
+  return await conclude(engines, purging, id)
+}
+
+type Begun = { item: PurgeItemRow; upload: Parameters<typeof leaveTombstone>[2] }
+
+/** From here on it is neither served nor restored, unless its facts say by now that it is to be kept. */
+const begin = async (
+  engines: Engines,
+  { id: purge, run }: Purging,
+  id: RecordingId,
+  lockedUntil: Date | null,
+): Promise<Begun | Erased> => {
+  const { clock, config, db } = engines
+  return await inTransaction(db, async (tx) => {
+    const recording = await lockRecording(tx, id, 'update')
+    const item = await itemForUpdate(tx, id)
+    if (recording === undefined || item === undefined || item.state === 'hiding') return 'gone'
+    if (item.state === 'erasing') return { item, upload: recording.upload }
+    const subject = await subjectInTransaction(tx, id)
+    const now = instantOf(clock.now())
+    if (subject === undefined) return 'gone'
+    const { when, decided } = dateOf(subject.facts, config.RETENTION_TIME_ZONE)
+    if (!isBy(when, now)) {
+      await keep(tx, engines, { id: purge, run }, item, decided.words)
+      return 'held'
+    }
+    if (item.graceUntil > clock.now()) return 'gone'
+    if (lockedUntil !== null) {
+      await changeItem(tx, item, { said: `The store protects it until ${iso(lockedUntil)}.` })
+      return 'failed'
+    }
+    const request = subject.facts.deletionApprovedAt === null ? null : subject.request
+    const rule = { policy: subject.policy?.id ?? null, request }
+    await changeItem(tx, item, { state: 'erasing', said: null, ...rule })
+    await dropRenditions(tx, id)
+    await record(tx, clock, {
+      operation: 'erasure',
+      action: 'recording.erasure-begun',
+      subject: { type: 'recording', id },
+      actor: serviceOf('purge', run),
+      policy: ruleInEntry(subject),
+      detail: { purge, because: decided.words },
+    })
+    return { item: { ...item, ...rule, state: 'erasing' }, upload: recording.upload }
+  })
+}
+
+/** Under a hold it stays hidden, which is what a hold promises. Whatever else keeps it, brings it back. */
+const keep = async (
+  tx: Tx,
+  engines: Engines,
+  { id: purge, run }: Purging,
+  item: PurgeItemRow,
+  because: string,
+): Promise<void> => {
+  const { clock } = engines
+  const { recording } = item
+  await changeItem(tx, item, { said: because })
+  if (await isHeld(tx, recording)) return
+  await changeItem(tx, item, { state: 'restored', endedAt: clock.now() })
+  await setStatus(tx, recording, item.previous)
+  const cause = await record(tx, clock, {
+    operation: 'alteration',
+    action: 'recording.restored',
+    subject: { type: 'recording', id: recording },
+    actor: serviceOf('purge', run),
+    detail: { purge, because },
+  })
+  await oweExamination(tx, engines, item, cause)
+}
+
+/** An erasure that the store did not carry out is an alarm: an entry and a metric. The next purge tries again. */
+const complain = async (
+  { clock, db, log, metrics }: Engines,
+  { id: purge, run }: Purging,
+  item: PurgeItemRow,
+  why: string,
+): Promise<void> => {
+  const { recording } = item
+  metrics.erasuresFailed.inc()
+  log.error({ recording, why }, 'an erasure was not carried out')
+  await inTransaction(db, async (tx) => {
+    await changeItem(tx, item, { said: why })
+    await record(tx, clock, {
+      operation: 'erasure',
+      action: 'recording.erasure-failed',
+      subject: { type: 'recording', id: recording },
+      outcome: 'failed',
+      actor: serviceOf('purge', run),
+      detail: { purge, why },
+    })
+  })
+}
+
+/** Nothing is there any more: the one transaction that says so. */
+const conclude = async (engines: Engines, { id: purge, run }: Purging, id: RecordingId): Promise<Erased> => {
+  const { clock, config, db, receiptKey } = engines
+  return await inTransaction(db, async (tx) => {
+    const recording = await lockRecording(tx, id, 'update')
+    const item = await itemForUpdate(tx, id)
+    if (recording === undefined || item?.state !== 'erasing') return 'gone'
+    if (recording.sha256 === null) throw new Error('a recording in custody without its digest')
+    const policy = item.policy === null ? undefined : await policyById(tx, item.policy)
+    const at = clock.now()
+    const authority = item.request === null ? `policy ${item.policy}` : `deletion-request ${item.request}`
+    const stated = {
+      ...(policy === undefined ? {} : { policyVersion: policy.version }),
+      objects: item.objects ?? 0,
+      sha256: recording.sha256,
+      authority,
+    }
+    const entry = await recordSealed(tx, clock, {
+      operation: 'erasure',
+      action: 'recording.erased',
+      subject: { type: 'recording', id },
+      actor: serviceOf('purge', run),
+      detail: {
+        ...stated,
+        purge,
+        size: recording.size,
+        hiddenAt: iso(item.hiddenAt),
+        graceUntil: iso(item.graceUntil),
+      },
+    })
+    for (const { id: about, part } of await sealedAbout(tx, id, recording.upload, policy?.sealed ?? []))
+      await eraseFromEntry(tx, clock, about, part, {
+        action: 'entry.part-erased',
+        actor: serviceOf('purge', run),
+        detail: { part, recording: id, because: entry.id },
+      })
+    const jws = await signErasure(
+      {
+        iss: config.RECEIPT_ISSUER,
+        iat: Math.floor(at.getTime() / 1000),
+        recordingId: id,
+        erasedAt: iso(at),
+        ...stated,
+        entryId: entry.id,
+        leaf: entry.leaf.toString('hex'),
+      },
+      receiptKey,
+    )
+    await insertErasure(tx, { recording: id, purge, erasedAt: at, objects: stated.objects, entry: entry.id, jws })
+    await leaveTombstone(tx, id, recording.upload)
+    await changeItem(tx, item, { state: 'erased', said: null, endedAt: at })
+    await endRequest(tx, id, at)
+    await countOne(tx, purge, 'erased')
+    return 'erased'
+  })
+}

@@ -1,0 +1,116 @@
+import type { EntryId, PurgeId, RecordingId } from '../base/ids.ts'
+import { Problem } from '../base/problem.ts'
+import type { Engines } from '../engines/engines.ts'
+import { inTransaction, type Tx } from '../engines/postgres.ts'
+import type { PurgeItemRow } from '../engines/retention-tables.ts'
+import type { Run } from '../jobs/catalogue.ts'
+import { owe } from '../jobs/outbox.ts'
+import { record } from '../ledger/record.ts'
+import { originalKey } from '../uploads/upload.ts'
+import { dateOf } from './date.ts'
+import { endFrom, instantOf } from './period.ts'
+import { usualGrace } from './policies.ts'
+import { countOne, insertItem, markProtected, setStatus } from './purge-queries.ts'
+import { lockRecording, type Subject, subjectInTransaction } from './queries.ts'
+import { serviceOf } from './simulations.ts'
+import { isBy } from './sources.ts'
+
+export type Purging = { id: PurgeId; run: Pick<Run, 'jobId' | 'cause'> }
+
+/** What an entry says of the rule under which something is hidden or erased. */
+export const ruleInEntry = ({ policy, request, facts }: Pick<Subject, 'policy' | 'request' | 'facts'>) => ({
+  category: facts.category,
+  ...(policy === null
+    ? {}
+    : { id: policy.id, version: policy.version, trigger: policy.trigger, period: policy.period, grace: policy.grace }),
+  ...(request === null || facts.deletionApprovedAt === null ? {} : { request }),
+})
+
+/**
+ * Hides a recording whose time has come: under lock, and by its facts as they are then. `held`: a hold or an open case keeps
+ * it; `not-due`: it is not due any more, or hidden already.
+ */
+export const hide = async (
+  engines: Engines,
+  { id: purge, run }: Purging,
+  id: RecordingId,
+): Promise<'hidden' | 'held' | 'not-due'> => {
+  const { clock, config, db } = engines
+  const zone = config.RETENTION_TIME_ZONE
+  return await inTransaction(db, async (tx) => {
+    const recording = await lockRecording(tx, id, 'update')
+    const previous = recording?.status
+    if (previous !== 'verified' && previous !== 'active') return 'not-due'
+    const subject = await subjectInTransaction(tx, id)
+    if (subject === undefined) return 'not-due'
+    const hiddenAt = clock.now()
+    const now = instantOf(hiddenAt)
+    const { when, otherwise, decided } = dateOf(subject.facts, zone)
+    if (!isBy(when, now)) return isBy(otherwise, now) ? 'held' : 'not-due'
+    const grace = subject.policy?.grace ?? usualGrace
+    const graceUntil = new Date(endFrom(now, grace, zone).epochMilliseconds)
+    const request = subject.facts.deletionApprovedAt === null ? null : subject.request
+    const item = { purge, recording: id, policy: subject.policy?.id ?? null, request, previous, hiddenAt, graceUntil }
+    const row = { ...item, state: 'hiding', lockedUntil: null, objects: null, said: null, endedAt: null } as const
+    await insertItem(tx, row)
+    await setStatus(tx, id, 'grace')
+    await record(tx, clock, {
+      operation: 'erasure',
+      action: 'recording.hidden',
+      subject: { type: 'recording', id },
+      actor: serviceOf('purge', run),
+      policy: ruleInEntry(subject),
+      detail: { purge, because: decided.words, until: graceUntil.toISOString() },
+    })
+    await countOne(tx, purge, 'hidden')
+    return 'hidden'
+  })
+}
+
+/** What was hidden before anybody had looked into it is looked into now that it is back. */
+export const oweExamination = async (
+  tx: Tx,
+  { clock }: Pick<Engines, 'clock'>,
+  { previous, recording }: PurgeItemRow,
+  cause: EntryId,
+): Promise<void> => {
+  if (previous === 'verified') await owe(tx, clock, 'take-into-custody', { recordingId: recording }, { cause })
+}
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && ['NoSuchKey', 'NoSuchVersion', 'NotFound'].includes(error.name)
+
+/** Stores tell their time in whole seconds. */
+const wholeSecondMs = 1000
+/** A store needs a moment between being told of a lock and its end. */
+const shortestMs = 1500
+
+/**
+ * Lets the store itself protect what is hidden, for as long as its grace, counted by the store's own clock. Repeatable.
+ * What is hidden stays so whether this succeeds or not.
+ */
+export const protect = async (engines: Engines, item: PurgeItemRow): Promise<void> => {
+  const { config, db, enforced, log, store } = engines
+  const { recording, graceUntil, hiddenAt } = item
+  const { objectVersion: version } = await db
+    .selectFrom('recordings')
+    .select('objectVersion')
+    .where('id', '=', recording)
+    .executeTakeFirstOrThrow()
+  const promises = await enforced.learn()
+  if (promises === undefined) throw new Problem('store-unavailable', 'What the store enforces could not be learnt.')
+  let lockedUntil: Date | null = null
+  if (promises.lock && version !== null) {
+    const graceMs = graceUntil.getTime() - hiddenAt.getTime()
+    const lengthMs = config.RETENTION_LOCK_SECONDS > 0 ? config.RETENTION_LOCK_SECONDS * 1000 : graceMs
+    const until = new Date((await store.now()).getTime() + Math.max(lengthMs, shortestMs))
+    try {
+      lockedUntil = await store.lock(originalKey(recording), version, until)
+    } catch (error) {
+      if (isMissing(error)) log.error({ recording }, 'the store lacks an original that is to be protected')
+      // A lock of a moment may be over before the store is told of it.
+      else if ((await store.now()).getTime() + wholeSecondMs < until.getTime()) throw error
+    }
+  }
+  await markProtected(db, item, lockedUntil)
+}

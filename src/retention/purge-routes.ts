@@ -1,0 +1,60 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import { IdOf } from '../base/ids.ts'
+import { problems } from '../base/problem-schema.ts'
+import type { Engines } from '../engines/engines.ts'
+import { personOf } from '../people/caller.ts'
+import { MaybeReason } from '../people/schemas.ts'
+import { readPurge, releasePurge, startPurge } from './purges.ts'
+import { PurgeView } from './schemas.ts'
+
+const tags = ['retention']
+const params = Type.Object({ id: IdOf.purge })
+const Ref = Type.Object({ id: IdOf.purge })
+
+/** Purges: each hides what is due and erases whose grace is over. */
+export const purgeRoutes =
+  (engines: Engines): FastifyPluginAsyncTypebox =>
+  async (app) => {
+    app.post(
+      '/retention/purges',
+      {
+        config: { may: 'purge.start' },
+        schema: {
+          summary: 'Start a purge, as the daily one is',
+          description: 'Where one is under way, its id is the answer.',
+          tags,
+          response: { 202: Ref },
+        },
+      },
+      async (request, reply) => await reply.code(202).send({ id: await startPurge(engines, personOf(request)) }),
+    )
+
+    app.get(
+      '/retention/purges/:id',
+      {
+        config: { may: 'purge.read' },
+        schema: { summary: 'How a purge stands', tags, params, response: { 200: PurgeView, ...problems('not-found') } },
+      },
+      async (request) => await readPurge(engines, request.params.id),
+    )
+
+    app.post(
+      '/retention/purges/:id/release',
+      {
+        config: { may: 'purge.release' },
+        schema: {
+          summary: 'Let a purge go on that stopped because it found more than it may hide, as a second person',
+          tags,
+          params,
+          body: MaybeReason,
+          response: { 202: Ref, ...problems('not-found', 'conflict', 'same-person') },
+        },
+      },
+      async (request, reply) => {
+        const { id } = request.params
+        await releasePurge(engines, personOf(request), id, request.body?.reason)
+        return await reply.code(202).send({ id })
+      },
+    )
+  }

@@ -1,0 +1,175 @@
+import type { PurgeId, RecordingId } from '../base/ids.ts'
+import type { Engines } from '../engines/engines.ts'
+import { inTransaction } from '../engines/postgres.ts'
+import type { PurgeRow } from '../engines/retention-tables.ts'
+import type { Outcome, Run } from '../jobs/catalogue.ts'
+import { isOutage, wordsOf } from '../jobs/job.ts'
+import { record } from '../ledger/record.ts'
+import { clocksInWords } from './clocks.ts'
+import { erase } from './erasing.ts'
+import { hide, protect } from './hiding.ts'
+import { openItem } from './hold-queries.ts'
+import { instantOf } from './period.ts'
+import { changeItem, changePurge, itemsToErase, purgeById, purgeForUpdate, unprotectedItems } from './purge-queries.ts'
+import { serviceOf } from './simulations.ts'
+import { candidates, isBy } from './sources.ts'
+
+type Job = Pick<Run, 'jobId' | 'cause' | 'signal' | 'progress' | 'fence'>
+type Working = { engines: Engines; purge: PurgeRow; run: Job; held: number; failed: number; done: number }
+
+/** Items at once: each waits for the store and the database in turn. */
+const atOnce = 4
+const pageSize = 200
+
+/**
+ * One purge: hides what is due, lets the store protect it, and erases whose grace is over. Every item is looked at under
+ * lock and in a transaction of its own, so it may be cut off anywhere and a next attempt goes on; two attempts at one moment
+ * harm nothing. Throws when the store or the database is away.
+ */
+export const runPurge = async (engines: Engines, id: PurgeId, run: Job): Promise<Outcome> => {
+  const purge = await purgeById(engines.db, id)
+  if (purge?.state !== 'running') return { outcome: 'skipped', because: `the purge is ${purge?.state ?? 'not there'}` }
+  const working: Working = { engines, purge, run, held: 0, failed: 0, done: 0 }
+  const wrongClock = await clocksInWords(engines)
+  if (wrongClock !== undefined) return await end(working, wrongClock)
+  if (await brakes(working)) return { outcome: 'done', said: 'braked' }
+  await hideDue(working)
+  await protectHidden(working)
+  await eraseOver(working)
+  return await end(working, null)
+}
+
+const dueUntil = ({ engines }: Working) => instantOf(engines.clock.now())
+
+/** Looks at everything that is due before the first of it is hidden: a batch larger than allowed stops whole. */
+const brakes = async (working: Working): Promise<boolean> => {
+  const { engines, purge, run } = working
+  const { clock, config, db } = engines
+  const until = dueUntil(working)
+  let batch = 0
+  for await (const page of candidates(db, until, config.RETENTION_TIME_ZONE)) {
+    run.signal.throwIfAborted()
+    batch += page.filter(({ verdict }) => isBy(verdict.when, until)).length
+    run.progress(0.1)
+  }
+  if (batch <= purge.allowed) return false
+  const said = `${batch} recordings are due, and a purge may hide ${purge.allowed}: a second person has to release it. Nothing was hidden and nothing erased.`
+  await inTransaction(db, async (tx) => {
+    await run.fence(tx)
+    const now = await purgeForUpdate(tx, purge.id)
+    if (now?.state !== 'running') return
+    await changePurge(tx, purge.id, { state: 'braked', batch, said })
+    await record(tx, clock, {
+      operation: 'erasure',
+      action: 'purge.braked',
+      subject: { type: 'purge', id: purge.id },
+      outcome: 'denied',
+      actor: serviceOf('purge', run),
+      detail: { batch, allowed: purge.allowed },
+    })
+  })
+  engines.log.warn({ purge: purge.id, batch, allowed: purge.allowed }, 'a purge braked')
+  return true
+}
+
+/** Works at several items at once; what goes wrong with one is said there and hinders no other, unless it is an outage. */
+const each = async (
+  working: Working,
+  ids: readonly RecordingId[],
+  work: (id: RecordingId) => Promise<void>,
+): Promise<void> => {
+  const { engines, run } = working
+  const one = async (id: RecordingId): Promise<void> => {
+    try {
+      await work(id)
+    } catch (error) {
+      if (isOutage(error) || run.signal.aborted) throw error
+      working.failed += 1
+      engines.log.error({ recording: id, why: wordsOf(error) }, 'a purge could not deal with a recording')
+      const item = await openItem(engines.db, id)
+      if (item !== undefined) await changeItem(engines.db, item, { said: wordsOf(error) })
+    }
+  }
+  for (let first = 0; first < ids.length; first += atOnce) {
+    run.signal.throwIfAborted()
+    const results = await Promise.allSettled(ids.slice(first, first + atOnce).map(one))
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+    working.done += results.length
+    run.progress(working.done / (working.done + 100))
+  }
+}
+
+const hideDue = async (working: Working): Promise<void> => {
+  const { engines, purge, run } = working
+  const { config, db } = engines
+  const until = dueUntil(working)
+  for await (const page of candidates(db, until, config.RETENTION_TIME_ZONE)) {
+    const due = page.filter(({ verdict }) => isBy(verdict.when, until))
+    working.held += page.length - due.length
+    await each(
+      working,
+      due.map(({ subject }) => subject.id),
+      async (id) => {
+        if ((await hide(engines, { id: purge.id, run }, id)) === 'held') working.held += 1
+      },
+    )
+  }
+}
+
+/** What was hidden now, and what an attempt that was cut off, or a store that refused, left unprotected before. */
+const protectHidden = async (working: Working): Promise<void> => {
+  const { engines } = working
+  for (let after: RecordingId | undefined; ; ) {
+    const items = await unprotectedItems(engines.db, after, pageSize)
+    const byId = new Map(items.map((item) => [item.recording, item]))
+    await each(working, [...byId.keys()], async (id) => {
+      const item = byId.get(id)
+      if (item !== undefined) await protect(engines, item)
+    })
+    after = items.at(-1)?.recording
+    if (after === undefined || items.length < pageSize) return
+  }
+}
+
+const eraseOver = async (working: Working): Promise<void> => {
+  const { engines, purge, run } = working
+  const by = engines.clock.now()
+  for (let after: { at: string; recording: RecordingId } | undefined; ; ) {
+    const items = await itemsToErase(engines.db, by, after, pageSize)
+    await each(
+      working,
+      items.map(({ recording }) => recording),
+      async (id) => {
+        const outcome = await erase(engines, { id: purge.id, run }, id)
+        if (outcome === 'held') working.held += 1
+        if (outcome === 'failed') working.failed += 1
+      },
+    )
+    after = items.at(-1)
+    if (after === undefined || items.length < pageSize) return
+  }
+}
+
+const end = async ({ engines, purge, run, held, failed }: Working, said: string | null): Promise<Outcome> => {
+  const { clock, db } = engines
+  const counts = await inTransaction(db, async (tx) => {
+    await run.fence(tx)
+    const now = await purgeForUpdate(tx, purge.id)
+    if (now?.state !== 'running') return undefined
+    await changePurge(tx, purge.id, { state: 'done', held, failed, said, endedAt: clock.now() })
+    const found = { hidden: now.hidden, erased: now.erased, held, failed }
+    await record(tx, clock, {
+      operation: 'erasure',
+      action: 'purge.ended',
+      subject: { type: 'purge', id: purge.id },
+      ...(said === null ? {} : { outcome: 'failed' }),
+      actor: serviceOf('purge', run),
+      detail: { ...found, ...(said === null ? {} : { said }) },
+    })
+    return found
+  })
+  if (counts === undefined) return { outcome: 'skipped', because: 'the purge ended meanwhile' }
+  engines.log.info({ purge: purge.id, ...counts, ...(said === null ? {} : { said }) }, 'a purge ended')
+  return { outcome: 'done', said: said ?? `${counts.hidden} hidden, ${counts.erased} erased` }
+}

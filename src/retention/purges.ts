@@ -1,0 +1,104 @@
+import { newId, type PurgeId } from '../base/ids.ts'
+import { Problem } from '../base/problem.ts'
+import { iso } from '../base/time.ts'
+import type { Engines } from '../engines/engines.ts'
+import { inTransaction } from '../engines/postgres.ts'
+import { owe } from '../jobs/outbox.ts'
+import { record } from '../ledger/record.ts'
+import { recordRefusal } from '../ledger/refusals.ts'
+import { actor, type Person } from '../people/person.ts'
+import {
+  changePurge,
+  insertPurge,
+  purgeById,
+  purgeForUpdate,
+  purgeUnderWay,
+  startedSince,
+  wasAnythingToDo,
+} from './purge-queries.ts'
+
+/** Starts a purge, or answers the one that is under way: there is never more than one. `person` is null for the daily one. */
+export const startPurge = async (engines: Engines, person: Person | null): Promise<PurgeId> => {
+  const { clock, config, db } = engines
+  const started = await inTransaction(db, async (tx) => {
+    const id = newId<PurgeId>()
+    const purge = { id, state: 'running', allowed: config.PURGE_BRAKE, batch: null, said: null } as const
+    if ((await insertPurge(tx, { ...purge, startedBy: person?.id ?? null, startedAt: clock.now() })) === undefined)
+      return await purgeUnderWay(tx)
+    const cause = await record(tx, clock, {
+      operation: 'erasure',
+      action: 'purge.started',
+      subject: { type: 'purge', id },
+      actor: person === null ? { kind: 'service', id: 'daily-purge' } : actor(person, 'purge.start'),
+    })
+    await owe(tx, clock, 'purge', { purgeId: id }, { cause })
+    return id
+  })
+  // The one that was under way may have ended at this very moment.
+  return started ?? (await startPurge(engines, person))
+}
+
+/** The last time it struck PURGE_HOUR in the time zone of retention. */
+const lastHour = ({ clock, config }: Pick<Engines, 'clock' | 'config'>): Date => {
+  const now = clock.instant().toZonedDateTimeISO(config.RETENTION_TIME_ZONE)
+  const today = now.toPlainDate().toZonedDateTime({ timeZone: now.timeZoneId, plainTime: { hour: config.PURGE_HOUR } })
+  const struck = Temporal.ZonedDateTime.compare(today, now) <= 0 ? today : today.subtract({ days: 1 })
+  return new Date(struck.epochMilliseconds)
+}
+
+/** Once a day, where there was something at that hour that a purge could look for. Answers how many purges it started. */
+export const startDailyPurge = async (engines: Engines): Promise<number> => {
+  const at = lastHour(engines)
+  if ((await startedSince(engines.db, at)) || !(await wasAnythingToDo(engines.db, at))) return 0
+  await startPurge(engines, null)
+  return 1
+}
+
+/** A purge, as it stands. Throws `not-found`. */
+export const readPurge = async ({ db }: Engines, id: PurgeId) => {
+  const purge = await purgeById(db, id)
+  if (purge === undefined) throw new Problem('not-found')
+  const { state, hidden, erased, held, failed, batch, said, startedBy, startedAt, endedAt } = purge
+  const times = { startedAt: iso(startedAt), endedAt: endedAt === null ? null : iso(endedAt) }
+  return { id, state, hidden, erased, held, failed, batch, said, startedBy, ...times }
+}
+
+/**
+ * A second person lets a purge go on that braked. It may hide as many as it found, and as many more as any purge may; if
+ * there are more by then, it brakes again. Throws `not-found`, `conflict`, `same-person`.
+ */
+export const releasePurge = async (
+  engines: Engines,
+  person: Person,
+  id: PurgeId,
+  reason: string | undefined,
+): Promise<void> => {
+  const { clock, config, db } = engines
+  const act = {
+    operation: 'erasure',
+    subject: { type: 'purge', id },
+    actor: actor(person, 'purge.release'),
+    ...(reason === undefined ? {} : { purpose: reason }),
+  } as const
+  const samePerson = await inTransaction(db, async (tx) => {
+    const purge = await purgeForUpdate(tx, id)
+    if (purge === undefined) throw new Problem('not-found')
+    if (purge.state !== 'braked') throw new Problem('conflict', `The purge is ${purge.state}: nothing holds it back.`)
+    if (purge.startedBy === person.id) return true
+    const allowed = (purge.batch ?? 0) + config.PURGE_BRAKE
+    await changePurge(tx, id, {
+      state: 'running',
+      allowed,
+      said: null,
+      releasedBy: person.id,
+      releasedAt: clock.now(),
+    })
+    const detail = { batch: purge.batch, allowed }
+    const cause = await record(tx, clock, { ...act, action: 'purge.released', detail })
+    await owe(tx, clock, 'purge', { purgeId: id }, { cause })
+    return false
+  })
+  if (!samePerson) return
+  await recordRefusal(engines, { ...act, action: 'purge.release' })
+  throw new Problem('same-person', 'Who started a purge does not release it.')
+}

@@ -1,0 +1,253 @@
+import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { mkdir, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import type { CameraSerial, Collar, RecordingId, Sha256, UploadId } from '../src/base/ids.ts'
+import { type BundleId, type CaseId, type ClipId, type EntryId, type ExhibitId, newId } from '../src/base/ids.ts'
+import type { BundleFile, BundleStory, ExhibitStory, MediaFile, Provenance } from '../src/bundles/story.ts'
+import type { PublishedKey } from '../src/ledger/receipt-keys.ts'
+import { type Zipped, zipOf } from './bundle-zip.ts'
+
+/** The files of a bundle by their paths below its top folder. */
+export type Files = Map<string, Buffer>
+export type Built = { top: string; files: Files; story: BundleStory; key: PublishedKey }
+
+export const sha256 = (...pieces: (Uint8Array | string)[]): Sha256 => {
+  const hash = createHash('sha256')
+  for (const piece of pieces) hash.update(piece)
+  return hash.digest('hex') as Sha256
+}
+
+type Value = string | number | boolean | null | Value[] | { [member: string]: Value }
+
+/** RFC 8785 of what stands in a bundle: members in order, no space. */
+const inOrder = (value: Value): string => {
+  if (Array.isArray(value)) return `[${value.map(inOrder).join(',')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  const members = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return `{${members.map(([name, each]) => `${JSON.stringify(name)}:${inOrder(each)}`).join(',')}}`
+}
+
+const asHex = (digit: string): string => digit.repeat(32)
+
+/** An entry as the ledger discloses it, its purpose withheld; and its leaf. */
+const discloseEntry = (id: EntryId, action: string, subject: { type: string; id: string }, actor: Value) => {
+  const seal = (salt: string, value: Value): Sha256 => sha256(Buffer.from(salt, 'hex'), inOrder(value))
+  const sealed = { actor: seal(asHex('1'), actor), purpose: seal(asHex('2'), 'kept to ourselves') }
+  const at = '2026-11-25T22:15:10.000000Z'
+  const entry = { v: 1, id, at, operation: 'collection', action, subject, outcome: 'allowed', sealed }
+  const leaf = sha256(Buffer.from(asHex('3'), 'hex'), inOrder(entry))
+  return { leaf, disclosed: { entry, salt: asHex('3'), parts: { actor: { value: actor, salt: asHex('1') } } } }
+}
+
+const makeKey = (
+  privateKey = generateKeyPairSync('ed25519').privateKey,
+): { key: PublishedKey; privateKey: KeyObject } => {
+  const { x = '' } = createPublicKey(privateKey).export({ format: 'jwk' })
+  const kid = createHash('sha256').update(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`).digest('base64url')
+  return {
+    key: { kty: 'OKP', crv: 'Ed25519', x, kid, use: 'sig', alg: 'EdDSA', from: '2026-01-01T00:00:00.000Z' },
+    privateKey,
+  }
+}
+
+const signed = (claims: Value, { key, privateKey }: ReturnType<typeof makeKey>): string => {
+  const part = (value: Value): string => Buffer.from(inOrder(value)).toString('base64url')
+  const text = `${part({ alg: 'EdDSA', typ: 'exhibit-receipt+jwt', kid: key.kid })}.${part(claims)}`
+  return `${text}.${sign(null, Buffer.from(text), privateKey).toString('base64url')}`
+}
+
+const json = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value, null, 2)}\n`)
+const fileOf = (place: string, bytes: Buffer): BundleFile => ({
+  path: place,
+  size: bytes.length,
+  sha256: sha256(bytes),
+})
+
+/** Writes the manifests and the count of what is there, as somebody would who knows how: nothing is wrong after it. */
+export const seal = (files: Files): Files => {
+  for (const name of ['manifest-sha256.txt', 'tagmanifest-sha256.txt']) files.delete(name)
+  const payload = [...files].filter(([name]) => name.startsWith('data/'))
+  const bytes = payload.reduce((sum, [, { length }]) => sum + length, 0)
+  const id = String(/External-Identifier: (.*)/.exec(files.get('bag-info.txt')?.toString() ?? '')?.[1])
+  const info = `Bagging-Date: 2026-11-26\nPayload-Oxum: ${bytes}.${payload.length}\nExternal-Identifier: ${id}\n`
+  files.set('bag-info.txt', Buffer.from(info))
+  const lines = (some: [string, Buffer][]): Buffer =>
+    Buffer.from(some.map(([name, each]) => `${sha256(each)}  ${name}\n`).join(''))
+  files.set('manifest-sha256.txt', lines(payload))
+  files.set('tagmanifest-sha256.txt', lines([...files].filter(([name]) => !name.startsWith('data/'))))
+  return files
+}
+
+type Wanted = {
+  recording: Buffer
+  clip: Buffer
+  title?: string
+  page?: (story: BundleStory) => string
+  /** What signs the receipts; one of its own where none is given. */
+  privateKey?: KeyObject
+}
+
+/**
+ * A bundle of one recording and one clip of another, made from the layout that docs/verify.md describes and apart from the
+ * product's own maker.
+ */
+export const buildBundle = ({ recording, clip, title = 'A case', page, privateKey }: Wanted): Built => {
+  const signer = makeKey(privateKey)
+  const bundle = newId<BundleId>()
+  const top = `exhibit-bundle-${bundle}`
+  const files: Files = new Map()
+  const theCase = { id: newId<CaseId>(), reference: 'OP/2026/7', title }
+  const entries: BundleStory['entries'] = []
+  const receipts: BundleStory['receipts'] = []
+
+  const take = (bytes: Buffer, filename: string): Provenance['source'] => {
+    const id = newId<RecordingId>()
+    const entryId = newId<EntryId>()
+    const subject = { type: 'recording', id }
+    const actor = { kind: 'service', id: 'take-into-custody' }
+    const { leaf, disclosed } = discloseEntry(entryId, 'recording.verified', subject, actor)
+    const entryPath = `proofs/entries/${entries.length + 1}.entry.json`
+    entries.push({ path: entryPath, ...disclosed })
+    files.set(entryPath, json(disclosed))
+    const facts = { camera: 'BWC-004217' as CameraSerial, filename, size: bytes.length, sha256: sha256(bytes) }
+    const stated = { iss: 'exhibit.example.org', iat: 1795644910, uploadId: newId<UploadId>(), recordingId: id }
+    const jws = signed({ ...stated, ...facts, readBackAt: '2026-11-25T22:15:10.000Z', entryId, leaf }, signer)
+    const receipt = `proofs/receipts/${id}.jws`
+    receipts.push({ path: receipt, recording: id, jws })
+    files.set(receipt, Buffer.from(`${jws}\n`))
+    return {
+      ...facts,
+      recording: id,
+      officer: 'AB1234' as Collar,
+      recordedAt: '2026-11-25T20:02:00.000Z',
+      clockOffset: 2,
+      receivedAt: '2026-11-25T22:10:00.000Z',
+      duration: 2,
+      mediaType: 'video/mp4',
+      flags: [],
+      incident: null,
+      receipt,
+    }
+  }
+
+  const exhibit = (item: number, bytes: Buffer, original: Buffer | null): ExhibitStory => {
+    const folder = `data/exhibits/AB_${item}`
+    const source = take(original ?? bytes, `BWC_000${item}.MP4`)
+    const kind = original === null ? 'recording' : 'clip'
+    const media: MediaFile = {
+      ...fileOf(`${folder}/${original === null ? source.filename : 'clip.mp4'}`, bytes),
+      made: original === null ? 'original' : 'clip',
+      mediaType: 'video/mp4',
+    }
+    files.set(media.path, bytes)
+    const about = {
+      id: newId<ExhibitId>(),
+      reference: `AB/${item}`,
+      item,
+      kind,
+      description: `What AB/${item} shows`,
+    } as const
+    const provenance: Provenance = {
+      v: 1,
+      bundle,
+      case: { id: theCase.id, reference: theCase.reference },
+      exhibit: about,
+      source,
+      clip:
+        original === null
+          ? null
+          : {
+              id: newId<ClipId>(),
+              size: bytes.length,
+              sha256: sha256(bytes),
+              v: 1,
+              source: {
+                ...{ recording: source.recording, sha256: source.sha256, size: source.size, objectVersion: 'v1' },
+                ...{ read: 'whole', bytesRead: source.size, checked: 'all of it' },
+              },
+              asked: { start: 1, end: 2 },
+              exact: { first: 1, last: 1.96, end: 2, frames: 25 },
+              method: 'encoded',
+              sound: null,
+              tool: 'ffmpeg',
+              arguments: [['-i', 'source']],
+              checks: ['every frame was decoded'],
+            },
+      files: [{ ...media, is: 'the exhibit', isNot: 'a copy for viewing', run: null }],
+    }
+    const provenancePath = `${folder}/provenance.json`
+    files.set(provenancePath, json(provenance))
+    return {
+      ...{
+        item,
+        reference: about.reference,
+        folder,
+        kind,
+        description: about.description,
+        media,
+        provenance,
+        provenancePath,
+      },
+      ...{ viewingCopy: null, original: null, playable: true, receipt: source.receipt },
+      story: [
+        { at: source.recordedAt, words: 'Recorded by the camera BWC-004217.', entry: null },
+        {
+          at: '2026-11-25T22:15:10.000Z',
+          words: 'Stored, read back whole, and receipted.',
+          entry: entries.at(-1)?.path ?? null,
+        },
+      ],
+    }
+  }
+
+  const exhibits = [exhibit(1, recording, null), exhibit(2, clip, Buffer.concat([recording, clip]))]
+  const schedule = exhibits.map(({ item, reference, description, media }) => ({
+    ...{ item, reference, description, content: 'Footage', location: media.path, range: 'the whole', evidence: 'Yes' },
+    ...{ sha256: media.sha256, listed: '2026-11-26' },
+  }))
+  files.set('data/schedules/MG6C.json', json({ items: schedule }))
+  files.set('data/schedules/MG6C.csv', Buffer.from('item,description\r\n1,"What AB/1 shows"\r\n'))
+  files.set('data/schedules/MG6C.pdf', Buffer.from('%PDF-1.7\n'))
+  files.set('proofs/keys.json', json({ keys: [signer.key] }))
+  files.set('README.txt', Buffer.from('Check with sha256sum -c manifest-sha256.txt\n'))
+  files.set('bagit.txt', Buffer.from('BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n'))
+  files.set('bag-info.txt', Buffer.from(`External-Identifier: ${bundle}\n`))
+  const story: BundleStory = {
+    v: 1,
+    bundle: {
+      ...{
+        id: bundle,
+        folder: top,
+        askedAt: '2026-11-26T09:00:00.000Z',
+        recipient: 'The defence',
+        purpose: 'Disclosure',
+      },
+      ...{ includeOriginals: false, schedule: 1, entry: newId<EntryId>() },
+    },
+    case: theCase,
+    exhibits,
+    schedule,
+    manifest: [...files].filter(([name]) => name.startsWith('data/')).map(([name, bytes]) => fileOf(name, bytes)),
+    receipts,
+    entries,
+    keys: [signer.key],
+  }
+  files.set('data/index.html', Buffer.from(page?.(story) ?? '<!doctype html><title>A bundle</title>'))
+  return { top, files: seal(files), story, key: signer.key }
+}
+
+/** The files as a ZIP holds them, to be made wrong or not. */
+export const zipped = ({ top, files }: Pick<Built, 'top' | 'files'>): Zipped[] =>
+  [...files].map(([name, bytes]) => ({ name: `${top}/${name}`, bytes }))
+
+export const asZip = (built: Pick<Built, 'top' | 'files'>): Buffer => zipOf(zipped(built))
+
+/** Writes the files below `place`, as an unpacked bundle, and answers its folder. */
+export const asFolder = async ({ top, files }: Pick<Built, 'top' | 'files'>, place: string): Promise<string> => {
+  for (const [name, bytes] of files) {
+    const file = path.join(place, top, name)
+    await mkdir(path.dirname(file), { recursive: true })
+    await writeFile(file, bytes)
+  }
+  return path.join(place, top)
+}

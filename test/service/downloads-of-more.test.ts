@@ -1,0 +1,146 @@
+import { randomBytes } from 'node:crypto'
+import { buffer } from 'node:stream/consumers'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { hex, sha256 } from '../../src/base/digest.ts'
+import { type BundleId, type EntryId, type JobId, newId, type RecordingId } from '../../src/base/ids.ts'
+import { bundleKey } from '../../src/bundles/bundle.ts'
+import { clipKey } from '../../src/clips/clip.ts'
+import { fileAt, requestDownload } from '../../src/downloads/actions.ts'
+import type { Wanted } from '../../src/downloads/download.ts'
+import { openFile } from '../../src/downloads/stream.ts'
+import type { BundleState } from '../../src/engines/bundle-tables.ts'
+import type { Person } from '../../src/people/person.ts'
+import { aCase, aClipRow, anExhibit } from '../case-files.ts'
+import { catalogued, entriesAbout, someone } from '../catalogued.ts'
+import { type TestEngines, testEngines } from '../engines.ts'
+import { codeOf } from '../footsteps.ts'
+
+let engines: TestEngines
+let investigator: Person
+let disclosure: Person
+beforeAll(async () => {
+  engines = await testEngines()
+  investigator = await someone(engines, ['investigator'])
+  disclosure = await someone(engines, ['disclosure'])
+})
+afterAll(async () => await engines[Symbol.asyncDispose]())
+
+const never = new AbortController().signal
+const ask = async (wanted: Wanted, person: Person) => await requestDownload(engines, person, wanted, 'case 12/3456')
+const tokenOf = async (wanted: Wanted, person: Person): Promise<string> => {
+  const { url } = await ask(wanted, person)
+  return url.slice(url.lastIndexOf('/') + 1)
+}
+const fetched = async (token: string): Promise<Buffer> => {
+  const served = await fileAt(engines, token)
+  return await buffer(await openFile(engines, served, { first: 0, last: served.size - 1 }, never))
+}
+/** Nothing in an open case is ever hidden. */
+const hide = async (recording: RecordingId): Promise<void> => {
+  const inCases = engines.db.selectFrom('exhibits').select('case').where('recording', '=', recording)
+  const closed = { status: 'closed', closedAt: engines.clock.now() } as const
+  await engines.db.updateTable('cases').set(closed).where('id', 'in', inCases).execute()
+  await engines.db.updateTable('recordings').set({ status: 'grace' }).where('id', '=', recording).execute()
+}
+
+/** A bundle's row in this state, as its job leaves it, of one exhibit of this recording. */
+const aBundle = async (recording: RecordingId, state: BundleState, bytes: Buffer): Promise<BundleId> => {
+  const { clock, db, store } = engines
+  const caseId = await aCase(engines, investigator, [[disclosure, 'disclosure']])
+  const exhibit = await anExhibit(engines, investigator, caseId, 'AB/1', recording)
+  const [id, job] = [newId<BundleId>(), newId<JobId>()]
+  const at = clock.now()
+  const times = { dueAt: at, createdAt: at }
+  const owed = { id: job, name: 'make-bundle', payload: '{}', state: 'done', cause: null, said: null } as const
+  await db
+    .insertInto('jobs')
+    .values({ ...owed, ...times })
+    .execute()
+  const made = state === 'ready' ? { size: bytes.length, sha256: hex(sha256(bytes)) } : { size: null, sha256: null }
+  const asked = { schedule: 1, person: disclosure.id, recipient: 'CPS London', purpose: 'Disclosure' }
+  const row = { id, case: caseId, ...asked, includeOriginals: true, state, failure: null, job, askedAt: at }
+  await db
+    .insertInto('bundles')
+    .values({ ...row, ...made, entry: newId<EntryId>() })
+    .execute()
+  const item = { bundle: id, exhibit, number: 1, reference: 'AB/1', description: 'The stop', recording, clip: null }
+  await db.insertInto('bundleExhibits').values(item).execute()
+  await store.put('derived', bundleKey(id), bytes, sha256(bytes))
+  return id
+}
+
+describe('a clip', () => {
+  test('is fetched as it was cut, by investigators and disclosure officers, each time with an entry', async () => {
+    const recording = await catalogued(engines)
+    const id = await aClipRow(engines, investigator, recording, 'ready')
+    const bytes = randomBytes(10)
+    await engines.store.put('derived', clipKey(recording, id, 1), bytes, sha256(bytes))
+    for (const person of [investigator, disclosure]) {
+      const token = await tokenOf({ type: 'clip', id }, person)
+      expect(await fileAt(engines, token)).toMatchObject({ filename: 'The stop.mp4', mediaType: 'video/mp4', size: 10 })
+      expect(await fetched(token)).toEqual(bytes)
+    }
+    expect(await entriesAbout(engines, id)).toMatchObject([
+      { operation: 'consultation', action: 'clip.download', purpose: 'case 12/3456' },
+      { actor: { id: disclosure.id, role: 'disclosure' } },
+    ])
+  })
+
+  test.for([
+    ['owed', 'not-ready'],
+    ['working', 'not-ready'],
+    ['failed', 'conflict'],
+  ] as const)('that is %s is answered with %s', async ([state, code]) => {
+    const id = await aClipRow(engines, investigator, await catalogued(engines), state)
+    expect(await codeOf(ask({ type: 'clip', id }, investigator))).toBe(code)
+  })
+
+  test('is withheld with its recording, also at an address that was given before', async () => {
+    const recording = await catalogued(engines)
+    const id = await aClipRow(engines, investigator, recording, 'ready')
+    const token = await tokenOf({ type: 'clip', id }, investigator)
+    await hide(recording)
+    expect(await codeOf(fileAt(engines, token))).toBe('conflict')
+    expect(await codeOf(ask({ type: 'clip', id }, investigator))).toBe('conflict')
+    const refused = (await entriesAbout(engines, id)).filter(({ outcome }) => outcome === 'denied')
+    expect(refused.map(({ action }) => action).sort()).toEqual(['clip.download', 'download.fetch'])
+  })
+
+  test('of a recording that the person may not know of is not found, and that is on record', async () => {
+    const id = await aClipRow(engines, investigator, await catalogued(engines), 'ready')
+    const stranger = await someone(engines, ['officer'], 'PC77')
+    expect(await codeOf(ask({ type: 'clip', id }, stranger))).toBe('not-found')
+    expect(await entriesAbout(engines, id)).toMatchObject([{ action: 'clip.download', outcome: 'denied' }])
+  })
+})
+
+describe('a bundle', () => {
+  test('is fetched by members of its case, and the entry names who it is for', async () => {
+    const bytes = randomBytes(1000)
+    const id = await aBundle(await catalogued(engines), 'ready', bytes)
+    const token = await tokenOf({ type: 'bundle', id }, disclosure)
+    expect(await fileAt(engines, token)).toMatchObject({ filename: `exhibit-bundle-${id}.zip` })
+    expect(await fetched(token)).toEqual(bytes)
+    expect(await entriesAbout(engines, id)).toMatchObject([
+      { operation: 'disclosure', action: 'bundle.download', purpose: 'case 12/3456', recipient: 'CPS London' },
+    ])
+  })
+
+  test('is not found by anybody else, and that is on record', async () => {
+    const id = await aBundle(await catalogued(engines), 'ready', randomBytes(10))
+    const stranger = await someone(engines, ['disclosure'])
+    expect(await codeOf(ask({ type: 'bundle', id }, stranger))).toBe('not-found')
+    expect(await codeOf(ask({ type: 'bundle', id: newId<BundleId>() }, stranger))).toBe('not-found')
+    expect(await entriesAbout(engines, id)).toMatchObject([{ action: 'bundle.download', outcome: 'denied' }])
+  })
+
+  test('that is not made yet is not ready, and one that holds footage which is withheld is withheld', async () => {
+    const working = await aBundle(await catalogued(engines), 'working', randomBytes(10))
+    expect(await codeOf(ask({ type: 'bundle', id: working }, disclosure))).toBe('not-ready')
+    const recording = await catalogued(engines)
+    const id = await aBundle(recording, 'ready', randomBytes(10))
+    const token = await tokenOf({ type: 'bundle', id }, disclosure)
+    await hide(recording)
+    expect(await codeOf(fileAt(engines, token))).toBe('conflict')
+  })
+})

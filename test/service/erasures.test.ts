@@ -1,0 +1,240 @@
+import { randomBytes } from 'node:crypto'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
+import type { CameraSerial, RecordingId } from '../../src/base/ids.ts'
+import { clearRecording } from '../../src/custody/disputes.ts'
+import { listShortfall, takeManifest } from '../../src/custody/manifest.ts'
+import { uploadReceipt } from '../../src/custody/receipts.ts'
+import { explainDate, readErasure } from '../../src/retention/dates.ts'
+import { readmit, restore } from '../../src/retention/decisions.ts'
+import { runPurge } from '../../src/retention/purge.ts'
+import { readPurge, startPurge } from '../../src/retention/purges.ts'
+import { originalKey } from '../../src/uploads/upload.ts'
+import { entriesAbout, kept } from '../catalogued.ts'
+import { type TestEngines, testEngines } from '../engines.ts'
+import { type Fault, type FaultyStore, faultyStore, refuses } from '../faulty-store.ts'
+import { actionsOn, aDock, codeOf, digestOf, runOf, sendFile, take } from '../footsteps.ts'
+import {
+  derived,
+  inForce,
+  type Keepers,
+  keepers,
+  locksOver,
+  movedClock,
+  purged,
+  ran,
+  statusOf,
+  stored,
+} from '../retained.ts'
+
+const clock = movedClock()
+const day = 86_400_000
+let store: FaultyStore
+let engines: TestEngines
+let people: Keepers
+beforeAll(async () => {
+  store = await faultyStore(inject('prepared').s3.endpoint)
+  const env = { PURGE_CLOCK_MINUTES: '99999999', RETENTION_LOCK_SECONDS: '1', S3_ENDPOINT: store.endpoint }
+  engines = await testEngines({ clock, env: { ...env, S3_TIMEOUT_SECONDS: '2' } })
+  people = await keepers(engines)
+  await inForce(engines, people, { category: null, trigger: 'recorded', period: 'P1D' })
+})
+afterAll(async () => {
+  await engines[Symbol.asyncDispose]()
+  await store[Symbol.asyncDispose]()
+})
+beforeEach(() => {
+  clock.ahead = 0
+})
+afterEach(() => store.heal())
+
+const onlyWhere =
+  (applies: (method: string, url: string) => boolean, fault: Fault): Fault =>
+  (exchange) => {
+    const { method = '', url = '' } = exchange.request
+    return applies(method, url) ? fault(exchange) : exchange.pass()
+  }
+const isDelete = (method: string) => method === 'DELETE'
+/** Says yes and keeps the object. */
+const lies: Fault = ({ request, response }) => {
+  request.resume()
+  response.writeHead(204).end()
+}
+
+/** A recording whose grace is over. */
+const overdue = async (): Promise<RecordingId> => {
+  const id = await kept(engines, randomBytes(64), { recordedAt: new Date(clock.now().getTime() - 9 * day) })
+  await derived(engines, id)
+  expect(await purged(engines)).toMatchObject({ hidden: 1, failed: 0 })
+  clock.ahead = 40 * day
+  await locksOver(engines)
+  return id
+}
+
+const itemOf = async (id: RecordingId) =>
+  await engines.db.selectFrom('purgeItems').selectAll().where('recording', '=', id).executeTakeFirstOrThrow()
+const alarms = async () => (await engines.metrics.erasuresFailed.get()).values[0]?.value ?? 0
+
+describe('an erasure that the store does not carry out', () => {
+  test.for([
+    ['refuses it', isDelete, refuses(403, 'AccessDenied'), /^The store refused to delete it \(AccessDenied\)\.$/],
+    ['says yes and keeps it', isDelete, lies, /still has/],
+    [
+      'says yes and keeps the original',
+      (m: string, url: string) => isDelete(m) && url.includes('versionId'),
+      lies,
+      /still has/,
+    ],
+    [
+      'says yes and keeps a clip',
+      (m: string, url: string) => isDelete(m) && url.includes('/clips/'),
+      lies,
+      /still has/,
+    ],
+  ] as const)('since it %s is an alarm, and is tried again by the next purge', async ([, applies, fault, why]) => {
+    const id = await overdue()
+    const before = await alarms()
+    store.on('other', onlyWhere(applies, fault))
+    expect(await purged(engines)).toMatchObject({ state: 'done', erased: 0, failed: 1 })
+    expect(await statusOf(engines, id)).toBe('grace')
+    expect((await itemOf(id)).said).toMatch(why)
+    expect(await alarms()).toBe(before + 1)
+    expect((await entriesAbout(engines, id)).at(-1)).toMatchObject({
+      operation: 'erasure',
+      action: 'recording.erasure-failed',
+      outcome: 'failed',
+      detail: { why: expect.stringMatching(why) },
+    })
+    // Whatever is left of it is neither served nor restored.
+    expect(await codeOf(restore(engines, people.supervisor, id, 'a mistake'))).toBe('conflict')
+    expect((await explainDate(engines, people.investigator, id)).grace).toMatchObject({
+      restorable: false,
+      said: expect.stringMatching(why),
+    })
+    store.heal()
+    expect(await purged(engines)).toMatchObject({ erased: 1, failed: 0 })
+    expect([await statusOf(engines, id), await stored(engines, id)]).toEqual(['erased', []])
+    const proof = JSON.parse(
+      Buffer.from((await readErasure(engines, people.investigator, id)).split('.')[1] ?? '', 'base64url').toString(),
+    )
+    expect(proof.objects).toBe(4)
+  })
+
+  test('as the store still protects the original leaves it in grace, to be restored or tried again', async () => {
+    const id = await overdue()
+    const version = (await engines.store.facts('originals', originalKey(id)))?.version ?? ''
+    const until = new Date(Date.now() + 3000)
+    await engines.store.lock(originalKey(id), version, until)
+    await expect(engines.store.delete('originals', originalKey(id), version)).rejects.toThrow()
+    expect(await purged(engines)).toMatchObject({ erased: 0, failed: 1 })
+    expect(await itemOf(id)).toMatchObject({
+      state: 'grace',
+      said: expect.stringMatching(/^The store protects it until /),
+    })
+    expect(await stored(engines, id)).toHaveLength(4)
+    expect(await codeOf(restore(engines, people.supervisor, id, 'it is needed'))).toBe('accepted')
+  })
+
+  test('as the store is away goes on when it is back', async () => {
+    const id = await overdue()
+    const purge = await startPurge(engines, null)
+    const trap = store.on('other', onlyWhere(isDelete, refuses(503)))
+    expect(await codeOf(runPurge(engines, purge, runOf()))).toBe('store-unavailable')
+    expect(await readPurge(engines, purge)).toMatchObject({ state: 'running', erased: 0 })
+    trap.lift()
+    expect(await ran(engines, purge)).toMatchObject({ state: 'done', erased: 1, failed: 0 })
+    expect(await statusOf(engines, id)).toBe('erased')
+  })
+
+  test('hides all the same where the store refuses to protect it, and protects it later', async () => {
+    const id = await kept(engines, randomBytes(64), { recordedAt: new Date(Date.now() - 9 * day) })
+    store.on(
+      'put',
+      onlyWhere((_method, url) => url.includes('retention'), refuses(403, 'AccessDenied')),
+    )
+    expect(await purged(engines)).toMatchObject({ hidden: 1, failed: 1 })
+    expect([await statusOf(engines, id), (await itemOf(id)).state]).toEqual(['grace', 'hiding'])
+    store.heal()
+    expect(await purged(engines)).toMatchObject({ hidden: 0, failed: 0 })
+    expect(await itemOf(id)).toMatchObject({ state: 'grace', lockedUntil: expect.any(Date) })
+  })
+})
+
+test('where the store enforces no locks, grace is kept all the same, and ends as everywhere', async () => {
+  const promises = { versions: true, lock: false, digests: true }
+  const unlocked = { ...engines, enforced: { known: () => promises, learn: async () => promises } }
+  const id = await kept(engines, randomBytes(64), { recordedAt: new Date(Date.now() - 9 * day) })
+  await purged(unlocked)
+  expect(await itemOf(id)).toMatchObject({ state: 'grace', lockedUntil: null })
+  clock.ahead = 29 * day
+  await purged(unlocked)
+  expect(await statusOf(engines, id)).toBe('grace')
+  clock.ahead = 31 * day
+  await purged(unlocked)
+  expect(await statusOf(engines, id)).toBe('erased')
+})
+
+describe('a file that was erased', () => {
+  const camera = 'CAM-ERASED' as CameraSerial
+  const announced = async (bytes: Buffer, dock: Awaited<ReturnType<typeof aDock>>) => {
+    const file = {
+      name: 'a.mp4',
+      size: bytes.length,
+      sha256: digestOf(bytes),
+      recordedAt: new Date(),
+      number: null,
+      sequence: null,
+    }
+    const [state] = await takeManifest(engines, dock, { camera, files: [file] })
+    return state?.state
+  }
+
+  test('does not come back by any dock, until a supervisor re-admits it, and then as a recording of its own', async () => {
+    const dock = await aDock(engines)
+    const bytes = randomBytes(200_000)
+    const first = await sendFile(engines, dock, bytes, { camera })
+    await take(engines, first.recording)
+    expect(await purged(engines)).toMatchObject({ hidden: 1 })
+    expect(await announced(bytes, dock)).toBe('held')
+    clock.ahead = 40 * day
+    await locksOver(engines)
+    await purged(engines)
+    expect(await statusOf(engines, first.recording)).toBe('erased')
+    expect(await announced(bytes, dock)).toBe('erased')
+    expect(await codeOf(sendFile(engines, dock, bytes, { camera }))).toBe('erased')
+    const undeclared = await sendFile(engines, dock, bytes, { camera, declared: null })
+    expect(await take(engines, undeclared.recording)).toMatchObject({ said: 'erased' })
+    expect(await codeOf(uploadReceipt(engines, { kind: 'dock', dock }, undeclared.upload))).toBe('erased')
+    expect(await clearRecording(engines, undeclared.recording)).toBe(true)
+    expect(await stored(engines, undeclared.recording)).toEqual([])
+    expect(await actionsOn(engines, first.recording)).toContain('recording.erased-file-refused')
+    const byDock = { kind: 'dock', id: dock.id } as const
+    expect(await listShortfall(engines, byDock, camera, undefined, 10)).toEqual([])
+
+    expect(await codeOf(readmit(engines, people.supervisor, first.recording, 'A court asks for it'))).toBe('accepted')
+    expect(await codeOf(readmit(engines, people.supervisor, first.recording, 'A court asks for it'))).toBe('conflict')
+    expect(await announced(bytes, dock)).toBe('owed')
+    expect(await listShortfall(engines, byDock, camera, undefined, 10)).toHaveLength(1)
+    const second = await sendFile(engines, dock, bytes, { camera })
+    await take(engines, second.recording)
+    expect(await announced(bytes, dock)).toBe('held')
+    expect([await statusOf(engines, first.recording), await statusOf(engines, second.recording)]).toEqual([
+      'erased',
+      'active',
+    ])
+    expect(await readErasure(engines, people.investigator, first.recording)).toMatch(/^ey/)
+
+    // Its own time comes too.
+    expect(await purged(engines)).toMatchObject({ hidden: 1 })
+    clock.ahead = 80 * day
+    await locksOver(engines)
+    await purged(engines)
+    expect(await announced(bytes, dock)).toBe('erased')
+    expect(await codeOf(readmit(engines, people.supervisor, second.recording, 'once more'))).toBe('accepted')
+    expect(await announced(bytes, dock)).toBe('owed')
+  })
+
+  test('is re-admitted only where it was erased', async () => {
+    const id = await kept(engines, randomBytes(64))
+    expect(await codeOf(readmit(engines, people.supervisor, id, 'by mistake'))).toBe('conflict')
+  })
+})
