@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { sha256 as digest, hex } from '../src/base/digest.ts'
 import {
+  type BundleId,
   type CaseId,
   type ClipId,
   type EntryId,
@@ -9,9 +10,11 @@ import {
   newId,
   type RecordingId,
 } from '../src/base/ids.ts'
+import { bundleKey } from '../src/bundles/bundle.ts'
 import { openCase } from '../src/cases/actions.ts'
 import { addExhibit } from '../src/cases/exhibits.ts'
 import { putMember } from '../src/cases/members.ts'
+import type { BundleState } from '../src/engines/bundle-tables.ts'
 import type { MemberRole } from '../src/engines/case-tables.ts'
 import type { Engines } from '../src/engines/engines.ts'
 import type { ClipState } from '../src/engines/tables.ts'
@@ -89,5 +92,37 @@ export const aClipRow = async (
         : { attempt: null, sha256: null, size: null, duration: null, frames: null, method: null }),
     })
     .execute()
+  return id
+}
+
+/** A bundle in this state, as its job leaves it, of one exhibit of this recording, in a case of its own. */
+export const aBundleOf = async (
+  engines: Engines,
+  [investigator, disclosure]: [Person, Person],
+  recording: RecordingId,
+  state: BundleState,
+  bytes: Buffer,
+): Promise<BundleId> => {
+  const { clock, db, store } = engines
+  const caseId = await aCase(engines, investigator, [[disclosure, 'disclosure']])
+  const exhibit = await anExhibit(engines, investigator, caseId, 'AB/1', recording)
+  const [id, job] = [newId<BundleId>(), newId<JobId>()]
+  const at = clock.now()
+  const times = { dueAt: at, createdAt: at }
+  const owed = { id: job, name: 'make-bundle', payload: '{}', state: 'done', cause: null, said: null } as const
+  await db
+    .insertInto('jobs')
+    .values({ ...owed, ...times })
+    .execute()
+  const made = state === 'ready' ? { size: bytes.length, sha256: hex(digest(bytes)) } : { size: null, sha256: null }
+  const asked = { schedule: 1, person: disclosure.id, recipient: 'CPS London', purpose: 'Disclosure' }
+  const row = { id, case: caseId, ...asked, includeOriginals: true, state, failure: null, job, askedAt: at }
+  await db
+    .insertInto('bundles')
+    .values({ ...row, ...made, entry: newId<EntryId>() })
+    .execute()
+  const item = { bundle: id, exhibit, number: 1, reference: 'AB/1', description: 'The stop', recording, clip: null }
+  await db.insertInto('bundleExhibits').values(item).execute()
+  await store.put('derived', bundleKey(id), bytes, digest(bytes))
   return id
 }

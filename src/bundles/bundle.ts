@@ -4,7 +4,7 @@ import type { Sensitivity } from '../engines/case-tables.ts'
 import type { ClipState, RecordingStatus } from '../engines/tables.ts'
 import { whyWithheld } from '../recordings/recording.ts'
 
-/** Key in the bucket `derived`. An erasure of a recording does not reach it: what was disclosed stays with the record of it. */
+/** Key in the bucket `derived`. The erasure of a recording takes every bundle with its footage: our copy, not the recipient's. */
 export const bundleKey = (id: BundleId): string => `bundles/${id}.zip`
 
 /** The one top folder of the ZIP. */

@@ -23,10 +23,14 @@ const withProgress = async (path: string, keys: readonly PublicKey[], progress: 
     return await verifyBundle(path, {
       keys,
       onBytes: ({ path: at, done, size, all, total }) => {
-        if (last !== at) progress.remove(last)
-        last = at
-        progress.set(at, { label: at, done, total: size })
-        progress.set('total', { label: 'all of it', done: all, total })
+        // In a log, a line for each of a thousand files would hide the rest.
+        const screen = process.stderr.isTTY === true
+        if (screen) {
+          if (last !== at) progress.remove(last)
+          last = at
+          progress.set(at, { label: at, done, total: size })
+        }
+        progress.set(screen ? 'total' : 'all', { label: 'files of the bundle', done: all, total })
       },
     })
   } finally {

@@ -9,7 +9,7 @@ const inLines = (claims: ErasureClaims): string[] => [
   '✓ The signature is right: this proof was signed with a key you gave, and not altered since.',
   '',
   `  The installation "${printable(claims.iss)}" states: this recording was erased; every version of its original and`,
-  '  all that was made of it to be played or cut was deleted, and none of that was there when it was asked for again.',
+  '  all that was made of it to be played, cut or disclosed was deleted, and none of that was there when asked for again.',
   '',
   `  recording      ${claims.recordingId}`,
   `  SHA-256        ${claims.sha256}`,

@@ -1,10 +1,12 @@
 import type { RecordingId } from '../base/ids.ts'
 import { Problem } from '../base/problem.ts'
+import { bundleKey } from '../bundles/bundle.ts'
 import type { Engines } from '../engines/engines.ts'
 import { inTransaction } from '../engines/postgres.ts'
 import type { Bucket } from '../engines/store.ts'
 import { clearPieces } from '../uploads/completion.ts'
 import { originalKey } from '../uploads/upload.ts'
+import { bundlesWith } from './purge-queries.ts'
 import { lockRecording } from './queries.ts'
 
 /** Prefixes, in the bucket `derived`, of all that is ever made of a recording. */
@@ -13,11 +15,13 @@ const derivedPrefixes = (id: RecordingId): string[] => [`renditions/${id}/`, `cl
 const pageSize = 1000
 const atOnce = 8
 
-type Reached = Pick<Engines, 'store'>
+type Reached = Pick<Engines, 'db' | 'store'>
 
-/** How many objects of a recording the store holds, versions of the original counted. */
-export const countObjects = async ({ store }: Reached, id: RecordingId): Promise<number> => {
+/** How many objects the store holds that have a recording's footage in them, versions of the original counted. */
+export const countObjects = async ({ db, store }: Reached, id: RecordingId): Promise<number> => {
   let count = (await store.versions('originals', originalKey(id))).length
+  for (const bundle of await bundlesWith(db, id))
+    if ((await store.facts('derived', bundleKey(bundle))) !== null) count += 1
   for (const prefix of derivedPrefixes(id)) {
     for (let after: string | undefined; ; ) {
       const keys = await store.list('derived', prefix, after)
@@ -66,6 +70,11 @@ const removeDerived = async (engines: Reached, prefix: string): Promise<void> =>
   }
 }
 
+/** Our copy of what was disclosed goes too; whoever it was given to has theirs. */
+const removeBundles = async (engines: Reached, id: RecordingId): Promise<void> => {
+  for (const bundle of await bundlesWith(engines.db, id)) await remove(engines, 'derived', bundleKey(bundle))
+}
+
 /** What whoever was cut off had begun to put there holds footage too. */
 const abortBegun = async ({ store }: Reached, prefix: string): Promise<void> => {
   for (;;) {
@@ -91,6 +100,7 @@ export const destroy = async (
       await removeDerived(engines, prefix)
       await abortBegun(engines, prefix)
     }
+    await removeBundles(engines, id)
     await clearPieces(engines, { id: upload, recording: id })
     const left = await countObjects(engines, id)
     return left === 0 ? undefined : `The store said that it deleted everything, and still has ${left} of its objects.`

@@ -1,5 +1,5 @@
 import { type Insertable, sql } from 'kysely'
-import type { EntryId, PersonId, PurgeId, RecordingId, RequestId, UploadId } from '../base/ids.ts'
+import type { BundleId, EntryId, PersonId, PurgeId, RecordingId, RequestId, UploadId } from '../base/ids.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
 import type { PurgeItemRow, PurgeRow, SealedPart } from '../engines/retention-tables.ts'
 import type { Tables } from '../engines/tables.ts'
@@ -217,4 +217,15 @@ export const databaseNow = async (db: Db): Promise<Date> => {
   const { rows } = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(db)
   if (rows[0] === undefined) throw new Error('the database does not know the time')
   return rows[0].now
+}
+
+/** Bundles that were made with a recording's footage in them, or were to be. */
+export const bundlesWith = async (db: Db, recording: RecordingId): Promise<BundleId[]> => {
+  const rows = await db
+    .selectFrom('bundleExhibits')
+    .select('bundle')
+    .distinct()
+    .where('recording', '=', recording)
+    .execute()
+  return rows.map(({ bundle }) => bundle)
 }

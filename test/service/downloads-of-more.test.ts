@@ -1,16 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { hex, sha256 } from '../../src/base/digest.ts'
-import { type BundleId, type EntryId, type JobId, newId, type RecordingId } from '../../src/base/ids.ts'
-import { bundleKey } from '../../src/bundles/bundle.ts'
+import { sha256 } from '../../src/base/digest.ts'
+import { type BundleId, newId, type RecordingId } from '../../src/base/ids.ts'
 import { clipKey } from '../../src/clips/clip.ts'
 import { fileAt, requestDownload } from '../../src/downloads/actions.ts'
 import type { Wanted } from '../../src/downloads/download.ts'
 import { openFile } from '../../src/downloads/stream.ts'
-import type { BundleState } from '../../src/engines/bundle-tables.ts'
 import type { Person } from '../../src/people/person.ts'
-import { aCase, aClipRow, anExhibit } from '../case-files.ts'
+import { aBundleOf, aClipRow } from '../case-files.ts'
 import { catalogued, entriesAbout, someone } from '../catalogued.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
 import { codeOf } from '../footsteps.ts'
@@ -41,32 +39,6 @@ const hide = async (recording: RecordingId): Promise<void> => {
   const closed = { status: 'closed', closedAt: engines.clock.now() } as const
   await engines.db.updateTable('cases').set(closed).where('id', 'in', inCases).execute()
   await engines.db.updateTable('recordings').set({ status: 'grace' }).where('id', '=', recording).execute()
-}
-
-/** A bundle's row in this state, as its job leaves it, of one exhibit of this recording. */
-const aBundle = async (recording: RecordingId, state: BundleState, bytes: Buffer): Promise<BundleId> => {
-  const { clock, db, store } = engines
-  const caseId = await aCase(engines, investigator, [[disclosure, 'disclosure']])
-  const exhibit = await anExhibit(engines, investigator, caseId, 'AB/1', recording)
-  const [id, job] = [newId<BundleId>(), newId<JobId>()]
-  const at = clock.now()
-  const times = { dueAt: at, createdAt: at }
-  const owed = { id: job, name: 'make-bundle', payload: '{}', state: 'done', cause: null, said: null } as const
-  await db
-    .insertInto('jobs')
-    .values({ ...owed, ...times })
-    .execute()
-  const made = state === 'ready' ? { size: bytes.length, sha256: hex(sha256(bytes)) } : { size: null, sha256: null }
-  const asked = { schedule: 1, person: disclosure.id, recipient: 'CPS London', purpose: 'Disclosure' }
-  const row = { id, case: caseId, ...asked, includeOriginals: true, state, failure: null, job, askedAt: at }
-  await db
-    .insertInto('bundles')
-    .values({ ...row, ...made, entry: newId<EntryId>() })
-    .execute()
-  const item = { bundle: id, exhibit, number: 1, reference: 'AB/1', description: 'The stop', recording, clip: null }
-  await db.insertInto('bundleExhibits').values(item).execute()
-  await store.put('derived', bundleKey(id), bytes, sha256(bytes))
-  return id
 }
 
 describe('a clip', () => {
@@ -117,7 +89,7 @@ describe('a clip', () => {
 describe('a bundle', () => {
   test('is fetched by members of its case, and the entry names who it is for', async () => {
     const bytes = randomBytes(1000)
-    const id = await aBundle(await catalogued(engines), 'ready', bytes)
+    const id = await aBundleOf(engines, [investigator, disclosure], await catalogued(engines), 'ready', bytes)
     const token = await tokenOf({ type: 'bundle', id }, disclosure)
     expect(await fileAt(engines, token)).toMatchObject({ filename: `exhibit-bundle-${id}.zip` })
     expect(await fetched(token)).toEqual(bytes)
@@ -127,7 +99,7 @@ describe('a bundle', () => {
   })
 
   test('is not found by anybody else, and that is on record', async () => {
-    const id = await aBundle(await catalogued(engines), 'ready', randomBytes(10))
+    const id = await aBundleOf(engines, [investigator, disclosure], await catalogued(engines), 'ready', randomBytes(10))
     const stranger = await someone(engines, ['disclosure'])
     expect(await codeOf(ask({ type: 'bundle', id }, stranger))).toBe('not-found')
     expect(await codeOf(ask({ type: 'bundle', id: newId<BundleId>() }, stranger))).toBe('not-found')
@@ -135,10 +107,16 @@ describe('a bundle', () => {
   })
 
   test('that is not made yet is not ready, and one that holds footage which is withheld is withheld', async () => {
-    const working = await aBundle(await catalogued(engines), 'working', randomBytes(10))
+    const working = await aBundleOf(
+      engines,
+      [investigator, disclosure],
+      await catalogued(engines),
+      'working',
+      randomBytes(10),
+    )
     expect(await codeOf(ask({ type: 'bundle', id: working }, disclosure))).toBe('not-ready')
     const recording = await catalogued(engines)
-    const id = await aBundle(recording, 'ready', randomBytes(10))
+    const id = await aBundleOf(engines, [investigator, disclosure], recording, 'ready', randomBytes(10))
     const token = await tokenOf({ type: 'bundle', id }, disclosure)
     await hide(recording)
     expect(await codeOf(fileAt(engines, token))).toBe('conflict')

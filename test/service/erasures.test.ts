@@ -1,15 +1,18 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
 import type { CameraSerial, RecordingId } from '../../src/base/ids.ts'
+import { bundleKey } from '../../src/bundles/bundle.ts'
 import { clearRecording } from '../../src/custody/disputes.ts'
 import { listShortfall, takeManifest } from '../../src/custody/manifest.ts'
 import { uploadReceipt } from '../../src/custody/receipts.ts'
+import { requestDownload } from '../../src/downloads/actions.ts'
 import { explainDate, readErasure } from '../../src/retention/dates.ts'
 import { readmit, restore } from '../../src/retention/decisions.ts'
 import { runPurge } from '../../src/retention/purge.ts'
 import { readPurge, startPurge } from '../../src/retention/purges.ts'
 import { originalKey } from '../../src/uploads/upload.ts'
-import { entriesAbout, kept } from '../catalogued.ts'
+import { aBundleOf } from '../case-files.ts'
+import { entriesAbout, kept, someone } from '../catalogued.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
 import { type Fault, type FaultyStore, faultyStore, refuses } from '../faulty-store.ts'
 import { actionsOn, aDock, codeOf, digestOf, runOf, sendFile, take } from '../footsteps.ts'
@@ -22,6 +25,7 @@ import {
   movedClock,
   purged,
   ran,
+  setCase,
   statusOf,
   stored,
 } from '../retained.ts'
@@ -73,6 +77,22 @@ const overdue = async (): Promise<RecordingId> => {
 const itemOf = async (id: RecordingId) =>
   await engines.db.selectFrom('purgeItems').selectAll().where('recording', '=', id).executeTakeFirstOrThrow()
 const alarms = async () => (await engines.metrics.erasuresFailed.get()).values[0]?.value ?? 0
+
+test('an erasure takes our copies of the bundles that hold the footage, and leads to them end', async () => {
+  const [investigator, disclosure] = [await someone(engines, ['investigator']), await someone(engines, ['disclosure'])]
+  const id = await kept(engines, randomBytes(64), { recordedAt: new Date(clock.now().getTime() - 9 * day) })
+  const bundle = await aBundleOf(engines, [investigator, disclosure], id, 'ready', randomBytes(50))
+  const inCases = engines.db.selectFrom('exhibits').select('case').where('recording', '=', id)
+  const { case: caseId } = await inCases.executeTakeFirstOrThrow()
+  await setCase(engines, caseId, 'closed')
+  expect(await purged(engines)).toMatchObject({ hidden: 1, failed: 0 })
+  clock.ahead = 40 * day
+  await locksOver(engines)
+  expect(await purged(engines)).toMatchObject({ erased: 1, failed: 0 })
+  expect(await engines.store.facts('derived', bundleKey(bundle))).toBeNull()
+  const ask = requestDownload(engines, disclosure, { type: 'bundle', id: bundle }, 'to send it once more')
+  expect(await codeOf(ask)).toBe('erased')
+})
 
 describe('an erasure that the store does not carry out', () => {
   test.for([
