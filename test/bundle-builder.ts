@@ -11,7 +11,7 @@ import { type Zipped, zipOf } from './bundle-zip.ts'
 export type Files = Map<string, Buffer>
 export type Built = { top: string; files: Files; story: BundleStory; key: PublishedKey }
 
-export const sha256 = (...pieces: (Uint8Array | string)[]): Sha256 => {
+const sha256 = (...pieces: (Uint8Array | string)[]): Sha256 => {
   const hash = createHash('sha256')
   for (const piece of pieces) hash.update(piece)
   return hash.digest('hex') as Sha256

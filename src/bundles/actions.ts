@@ -10,7 +10,7 @@ import { owe } from '../jobs/outbox.ts'
 import { record } from '../ledger/record.ts'
 import { cutPage, defaultLimit } from '../people/page.ts'
 import { actor, type Person } from '../people/person.ts'
-import { largestBundle, whyNotDisclosed } from './bundle.ts'
+import { largestBundle, printedLine, whyNotDisclosed } from './bundle.ts'
 import {
   bundleById,
   bundleShown,
@@ -57,18 +57,25 @@ const mustFit = (wanted: Wanted, includeOriginals: boolean): void => {
   )
 }
 
-const mustBeServed = async (tx: Tx, { config }: Engines, person: Person): Promise<void> => {
+/**
+ * One bundle of a person is made at once: receipts must not wait behind somebody's twenty. Each that ends makes the next one
+ * due; should that ever not happen, it becomes due by itself after so many seconds a place.
+ */
+const secondsAPlace = 1800
+
+/** How many bundles of this person come before another one. */
+const placeOf = async (tx: Tx, { config }: Engines, person: Person): Promise<number> => {
   const { suspended, owed } = await personToServe(tx, person.id)
   if (suspended) throw new Problem('suspended')
-  if (owed < config.BUNDLES_OWED) return
+  if (owed < config.BUNDLES_OWED) return owed
   const detail = `A person may be owed ${config.BUNDLES_OWED} bundles at once.`
   throw new Problem('too-many-bundles', detail, { retryAfter: 60 })
 }
 
 /**
  * Owes a bundle of exhibits of a case, for a member. The entry, with who gets it and what for, commits with it, and so does
- * the job. Throws `not-found`, `exhibit-sensitive`, `not-ready`, `conflict`, `quarantined`, `erased`, `too-large`,
- * `too-many-bundles`.
+ * the job. Throws `bad-request`, `not-found`, `exhibit-sensitive`, `not-ready`, `conflict`, `quarantined`, `erased`,
+ * `too-large`, `too-many-bundles`.
  */
 export const requestBundle = async (
   engines: Engines,
@@ -80,7 +87,8 @@ export const requestBundle = async (
     const { clock } = engines
     const subject = { type: 'case', id } as const
     const { exhibitIds, includeOriginals } = request
-    const [recipient, purpose] = [request.recipient.trim(), request.purpose.trim()]
+    const recipient = printedLine(request.recipient, 'recipient')
+    const purpose = printedLine(request.purpose, 'purpose')
     await caseOfMember(tx, person, id)
     const recordings = await recordingsBehind(tx, id, exhibitIds)
     await shareRecordings(tx, recordings)
@@ -94,7 +102,8 @@ export const requestBundle = async (
     const askedAt = clock.now()
     await mustBeRendered(tx, wanted, askedAt)
     mustFit(wanted, includeOriginals)
-    await mustBeServed(tx, engines, person)
+    const place = await placeOf(tx, engines, person)
+    const dueAt = new Date(askedAt.getTime() + place * secondsAPlace * 1000)
 
     const bundle = newId<BundleId>()
     const schedule = await nextSchedule(tx, id)
@@ -124,7 +133,13 @@ export const requestBundle = async (
         exhibits: exhibits.map(({ exhibit, reference, number }) => ({ exhibit, reference, item: number })),
       },
     })
-    const job = await owe(tx, clock, 'make-bundle', { bundleId: bundle }, { cause: entry })
+    const job = await owe(
+      tx,
+      clock,
+      'make-bundle',
+      { bundleId: bundle },
+      place === 0 ? { cause: entry } : { cause: entry, dueAt },
+    )
     const unmade = { state: 'owed', failure: null, size: null, sha256: null } as const
     await insertBundle(
       tx,

@@ -74,7 +74,7 @@ CHECK BY HAND
   any BagIt validator does the same.
 
   Digests show that nothing changed since the bundle was made. That the footage
-  is what came out of the camera, the receipts show:
+  is what came into custody, the receipts show:
 ${rule}
 PROOFS
 

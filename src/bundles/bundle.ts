@@ -10,6 +10,17 @@ export const bundleKey = (id: BundleId): string => `bundles/${id}.zip`
 /** The one top folder of the ZIP. */
 export const bundleFolder = (id: BundleId): string => `exhibit-bundle-${id}`
 
+/** A line that is printed on papers: trimmed, its letters composed. Throws `bad-request` for what cannot be seen there. */
+export const printedLine = (text: string, name: string): string => {
+  const line = text.normalize('NFC').trim()
+  if (/[\p{C}\p{Zl}\p{Zp}]/u.test(line))
+    throw new Problem(
+      'bad-request',
+      `The ${name} holds characters that are invisible or turn the direction of writing.`,
+    )
+  return line
+}
+
 const mebibyte = 1024 * 1024
 const smallPart = 16 * mebibyte
 const largePart = 32 * mebibyte

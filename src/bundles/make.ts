@@ -12,6 +12,7 @@ import { type Contents, contentsOf } from './contents.ts'
 import { disclosedEntries } from './entries.ts'
 import { type PlannedExhibit, planOf } from './plan.ts'
 import {
+  bringForward,
   bundleById,
   exhibitsToDisclose,
   markFailed,
@@ -41,10 +42,11 @@ const kept = 'Nothing was published, and what there is of the exhibits is kept.'
 /** The bundle's last word where it cannot be: in the transaction that holds the job. Nothing of it stays in the store. */
 const fail = async (tx: Tx, making: Making, why: string): Promise<void> => {
   const { clock, store } = making.engines
-  const { id } = making.contents.bundle
+  const { id, person } = making.contents.bundle
   await store.delete('derived', bundleKey(id))
   await markFailed(tx, id, clock.now(), why)
   await record(tx, clock, { ...act(making, 'bundle.failed'), outcome: 'failed', detail: { why } })
+  await bringForward(tx, person)
 }
 
 const recordingsIn = ({ exhibits }: Contents): RecordingId[] =>
@@ -90,6 +92,7 @@ const publish = async (making: Making, made: Made): Promise<string | undefined> 
       return why
     }
     if (!(await markReady(tx, bundle.id, clock.now(), made))) throw new Error('the bundle is no longer being made')
+    await bringForward(tx, bundle.person)
     const { recipient } = bundle
     await record(tx, clock, { ...act(making, 'bundle.made'), recipient, detail: { ...made } })
     for (const recording of recordingsIn(making.contents)) {

@@ -160,6 +160,18 @@ export const bundlesOf = async (
   return await (before === undefined ? query : query.where('bundles.id', '<', before)).execute()
 }
 
+/** Makes the oldest bundle of a person whose turn has not come due at once. */
+export const bringForward = async (tx: Tx, person: PersonId): Promise<void> => {
+  await sql`
+    update jobs set due_at = now()
+    where attempt = 0 and state = 'owed' and due_at > now() and id = (
+      select jobs.id from bundles join jobs on jobs.id = bundles.job
+      where bundles.person = ${person} and bundles.state = 'owed'
+        and jobs.state = 'owed' and jobs.attempt = 0 and jobs.due_at > now()
+      order by bundles.id limit 1)`.execute(tx)
+  await sql`select pg_notify('jobs', '')`.execute(tx)
+}
+
 export const markWorking = async (tx: Tx, id: BundleId): Promise<void> => {
   const set = { state: 'working', progress: 0, failure: null } as const
   await tx.updateTable('bundles').set(set).where('id', '=', id).where('state', 'in', ['owed', 'working']).execute()

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 import { kidOf, type PublicKey } from '../custody/verify-receipt.ts'
 import { type Bag, checkBag } from './verify/bag.ts'
 import { checkEntries, checkLeaves } from './verify/entries.ts'
-import { checkExhibits } from './verify/exhibits.ts'
+import { checkExhibits, type Exhibits } from './verify/exhibits.ts'
 import { bytesOf, type Find, type Finding } from './verify/finding.ts'
 import { openFolder } from './verify/folder.ts'
 import { digestOf } from './verify/reading.ts'
@@ -43,7 +43,7 @@ const judge = (
   expected: string,
   [size, stated]: [number, number | undefined],
 ): Parameters<Find> => {
-  const unlike = `Its SHA-256 is ${digest}; the manifest has ${expected}.`
+  const unlike = `Its SHA-256 is ${digest}, and not ${expected}.`
   if (stated !== undefined && size < stated) {
     return ['cut', path, `Only ${size} of its ${stated} bytes are there. ${unlike}`]
   }
@@ -51,16 +51,16 @@ const judge = (
   return ['altered', path, `${longer}These are not the bytes that were put in the bundle. ${unlike}`]
 }
 
-/** Reads every file to its end and holds it against the manifests. Answers how many are right. */
+/** Reads every file to its end and holds it against the manifests, or what its exhibit states. Answers how many are right. */
 const checkDigests = async (
   source: Source,
   { payload, tags }: Bag,
-  sizes: ReadonlyMap<string, number>,
+  stated: Exhibits['stated'],
   find: Find,
   onBytes: Options['onBytes'],
 ): Promise<number> => {
   const expected = [...source.members].flatMap(([path, { size, barred }]) => {
-    const digest = payload.get(path) ?? tags.get(path)
+    const digest = payload?.get(path) ?? tags.get(path) ?? stated.get(path)?.sha256
     return digest === undefined || barred ? [] : [{ path, size, digest }]
   })
   const total = expected.reduce((sum, { size }) => sum + size, 0)
@@ -73,7 +73,7 @@ const checkDigests = async (
       onBytes?.({ path, done, size, all, total })
     })
     if (is === digest) right++
-    else if (is !== null) find(...judge(path, is, digest, [size, sizes.get(path)]))
+    else if (is !== null) find(...judge(path, is, digest, [size, stated.get(path)?.size]))
   }
   return right
 }
@@ -96,7 +96,7 @@ export const verifyBundle = async (path: string, { keys = [], onBytes }: Options
   const leaves = await checkEntries(source, find)
   const held = checkLeaves(receipts, leaves, find)
   const exhibits = await checkExhibits(source, bag, receipts, find)
-  const right = await checkDigests(source, bag, exhibits.sizes, find, onBytes)
+  const right = await checkDigests(source, bag, exhibits.stated, find, onBytes)
   const there = [...source.members.values()].filter(({ barred }) => barred === undefined)
   return {
     ok: findings.length === 0,

@@ -266,6 +266,21 @@ describe('a bundle fails, in words, and leaves nothing in the store', () => {
   })
 })
 
+test('the bundles of one person are made one after the other, whatever became of the one before', async () => {
+  const due = async (id: BundleId) => {
+    const { job } = await bundleRow(engines, id)
+    const query = engines.db.selectFrom('jobs').select('dueAt').where('id', '=', job)
+    return (await query.executeTakeFirstOrThrow()).dueAt.getTime() <= Date.now()
+  }
+  const [first, second, third] = [await ask(exhibit), await ask(exhibit), await ask(exhibit)]
+  expect([await due(first), await due(second), await due(third)]).toEqual([true, false, false])
+  await makeNow(engines, first)
+  expect([await due(second), await due(third)]).toEqual([true, false])
+  await withdrawExhibit(engines, asha, exhibit, 'Wrong one')
+  expect((await makeNow(engines, second)).state).toBe('failed')
+  expect(await due(third)).toBe(true)
+})
+
 test('bytes damaged on their way here are no alarm: the bundle is made once more', async () => {
   const id = await ask(exhibit)
   const before = await alarms()

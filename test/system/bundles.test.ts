@@ -86,6 +86,8 @@ describe('what is not well formed', () => {
     ['a recipient of 501 characters', { recipient: 'x'.repeat(501) }],
     ['a blank purpose', { purpose: ' ' }],
     ['a control character in the purpose', { purpose: 'a\u001b[2Jb' }],
+    ['a recipient whose writing turns around', { recipient: 'CPS\u202enodnoL' }],
+    ['half a character in the purpose', { purpose: 'a\ud800b' }],
     ['a purpose of 501 characters', { purpose: 'x'.repeat(501) }],
     ['no word on originals', { includeOriginals: undefined }],
     ['what nobody asked for', { sensitive: true }],

@@ -3,8 +3,8 @@ import { unsafeBecause } from './names.ts'
 import { textOf } from './reading.ts'
 import type { Source } from './source.ts'
 
-export const manifestPath = 'manifest-sha256.txt'
-export const tagManifestPath = 'tagmanifest-sha256.txt'
+const manifestPath = 'manifest-sha256.txt'
+const tagManifestPath = 'tagmanifest-sha256.txt'
 const declaration = 'BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n'
 const mostText = 256 * 1024 * 1024
 
@@ -23,13 +23,13 @@ const always = [
 ]
 
 /** Digests by path. */
-export type Manifest = ReadonlyMap<string, string>
+type Manifest = ReadonlyMap<string, string>
 
 const unescaped = (path: string): string =>
   path.replace(/%(0a|0d|25)/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
 
 /** Reads a manifest's lines; each that is not one of a manifest, or names no file that may be, is found. */
-export const readManifest = (text: string, name: string, find: Find): Manifest => {
+const readManifest = (text: string, name: string, find: Find): Manifest => {
   const digests = new Map<string, string>()
   const lines = text.split(/\r\n|\r|\n/)
   for (const [index, line] of lines.entries()) {
@@ -87,7 +87,8 @@ const extra = (path: string, find: Find): void => {
 export type Bag = {
   /** The bundle's id as it states it. */
   bundle: string | null
-  payload: Manifest
+  /** Null where the manifest cannot be read. */
+  payload: Manifest | null
   tags: Manifest
 }
 
@@ -121,5 +122,5 @@ export const checkBag = async (source: Source, find: Find): Promise<Bag> => {
     const judge = path.startsWith('data/') ? payloadText : tagText
     if (judge !== null && path !== tagManifestPath && !payload.has(path) && !tags.has(path)) extra(path, find)
   }
-  return { bundle, payload, tags }
+  return { bundle, payload: payloadText === null ? null : payload, tags }
 }

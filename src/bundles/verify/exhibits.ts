@@ -43,12 +43,14 @@ const folderOf = (path: string): string | null => /^data\/exhibits\/[^/]+(?=\/)/
 const checkFiles = (said: Provenance, path: string, { payload }: Bag, find: Find): void => {
   const { source, clip, files, exhibit } = said
   for (const file of files) {
-    const listed = payload.get(file.path)
-    if (folderOf(file.path) !== folderOf(path))
+    const listed = payload?.get(file.path)
+    if (folderOf(file.path) !== folderOf(path)) {
       find('exhibit', path, `It speaks of ${file.path}, which is not beside it.`)
-    else if (listed === undefined) find('exhibit', path, `It speaks of ${file.path}, which the manifest does not name.`)
-    else if (listed !== file.sha256)
+    } else if (payload !== null && listed === undefined) {
+      find('exhibit', path, `It speaks of ${file.path}, which the manifest does not name.`)
+    } else if (payload !== null && listed !== file.sha256) {
       find('exhibit', path, `It states another SHA-256 of ${file.path} than the manifest.`)
+    }
     const whole = file.made === 'original' ? source : file.made === 'clip' ? clip : file
     if (whole === null || whole.sha256 !== file.sha256 || whole.size !== file.size) {
       find('exhibit', path, `It calls ${file.path} the ${file.made}, and states another digest or size of that one.`)
@@ -87,8 +89,8 @@ const checkReceipt = (
     find('exhibit', path, 'It states another recording than its receipt: not the same digest, size, camera or name.')
 }
 
-/** What the provenance of all exhibits states: sizes by path, and how many there are. */
-export type Exhibits = { count: number; sizes: Map<string, number> }
+/** How many exhibits there are, and what their provenance states of each file by its path. */
+export type Exhibits = { count: number; stated: Map<string, { size: number; sha256: string }> }
 
 /** Holds every exhibit's provenance against the manifest and its receipt, and finds files of an exhibit it is silent on. */
 export const checkExhibits = async (
@@ -97,41 +99,41 @@ export const checkExhibits = async (
   receipts: ReadonlyMap<string, ReceiptClaims>,
   find: Find,
 ): Promise<Exhibits> => {
-  const sizes = new Map<string, number>()
-  const told = new Set<string>()
-  const owed = new Set(receipts.keys())
+  const stated: Exhibits['stated'] = new Map()
+  const used = new Set<string>()
   const folders = new Set<string>()
-  for (const path of [...bag.payload.keys(), ...source.members.keys()]) {
+  const unread = new Set<string>()
+  for (const path of [...(bag.payload?.keys() ?? []), ...source.members.keys()]) {
     const folder = folderOf(path)
     if (folder !== null) folders.add(folder)
   }
   for (const folder of folders) {
     const path = `${folder}/${provenanceFile}`
-    if (!bag.payload.has(path)) {
-      find('exhibit', folder, 'The manifest names no provenance.json of this exhibit.')
+    unread.add(folder)
+    if (!(bag.payload ?? source.members).has(path)) {
+      find('exhibit', folder, 'This exhibit has no provenance.json, or none that belongs to the bundle.')
       continue
     }
     const said = await jsonOf(source, path, 16 * 1024 * 1024, find)
-    told.add(path)
     if (said === undefined) continue
     if (!Value.Check(Provenance, said)) {
       find('exhibit', path, 'It does not state what the provenance of an exhibit states.')
       continue
     }
-    if (said.bundle !== bag.bundle) find('exhibit', path, 'It is of another bundle.')
+    unread.delete(folder)
+    if (bag.bundle !== null && said.bundle !== bag.bundle) find('exhibit', path, 'It is of another bundle.')
     checkFiles(said, path, bag, find)
     checkReceipt(said, path, receipts, source.members, find)
-    if (said.source.receipt !== null) owed.delete(said.source.receipt)
-    for (const file of said.files) {
-      told.add(file.path)
-      sizes.set(file.path, file.size)
-    }
+    if (said.source.receipt !== null) used.add(said.source.receipt)
+    for (const file of said.files) stated.set(file.path, file)
   }
-  for (const path of bag.payload.keys()) {
+  for (const path of bag.payload?.keys() ?? []) {
     const folder = folderOf(path)
-    if (folder === null || told.has(path) || !told.has(`${folder}/${provenanceFile}`)) continue
+    if (folder === null || unread.has(folder) || stated.has(path) || path === `${folder}/${provenanceFile}`) continue
     find('exhibit', path, 'The provenance beside this file does not speak of it.')
   }
+  // Whose receipt it is, an exhibit may say that cannot be read.
+  const owed = unread.size > 0 ? [] : [...receipts.keys()].filter((path) => !used.has(path))
   for (const path of owed) find('receipt', path, 'No exhibit of the bundle is of the recording of this receipt.')
-  return { count: folders.size, sizes }
+  return { count: folders.size, stated }
 }

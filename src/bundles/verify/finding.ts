@@ -1,5 +1,5 @@
 /** What is wrong with a bundle, or with one file of it. Stable: programs decide by it. */
-export type FindingKind =
+type FindingKind =
   | 'missing'
   | 'extra'
   | 'altered'

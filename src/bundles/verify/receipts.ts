@@ -5,7 +5,7 @@ import { jsonOf, textOf } from './reading.ts'
 import type { Source } from './source.ts'
 
 const folder = 'proofs/receipts/'
-export const keysPath = 'proofs/keys.json'
+const keysPath = 'proofs/keys.json'
 
 /** The keys that the bundle brings itself: they prove that it agrees with itself, and no more. */
 export const keysInside = async (source: Source, find: Find): Promise<PublicKey[]> => {
