@@ -22,13 +22,13 @@ export default defineConfig({
         },
       },
       {
-        // Last, one file at a time, each on engines of its own that it may kill.
+        // Last, each file on engines of its own that it may kill.
         test: {
           name: 'fault',
           include: ['test/fault/**/*.test.ts'],
           testTimeout: 240_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          maxWorkers: workers,
           sequence: { groupOrder: 1 },
         },
       },

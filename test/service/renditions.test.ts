@@ -322,7 +322,7 @@ describe('footage that is not as it should be', () => {
   })
 
   test('twelve hours of it are shown, and its storyboard stays small', async () => {
-    await ffmpeg('-f', 'lavfi', '-i', 'testsrc2=s=160x120:r=1:d=60', ...h264, '-g', '6', at('minute.mp4'))
+    await ffmpeg('-f', 'lavfi', '-i', 'testsrc2=s=160x120:r=1:d=60', ...h264, '-g', '60', at('minute.mp4'))
     await ffmpeg('-stream_loop', '719', '-i', at('minute.mp4'), '-c', 'copy', at('hours.mp4'))
     const { shown, hls } = await shownFrom('hours.mp4')
     expect(Math.abs(listedSeconds(hls) - 12 * 3600)).toBeLessThan(1)
