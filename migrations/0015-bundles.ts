@@ -58,7 +58,7 @@ export const up = async (db: Kysely<unknown>): Promise<void> => {
     for each row when (old.state = 'ready') execute function guard_ready_bundle()`.execute(db)
   await sql`grant select, insert on schedule_items, bundle_exhibits to exhibit_app`.execute(db)
   await sql`
-    grant select, insert, update (state, progress, failure, size, sha256, ended_at) on bundles to exhibit_app`.execute(
+    grant select, insert, update (state, progress, failure, size, sha256, job, ended_at) on bundles to exhibit_app`.execute(
     db,
   )
 }

@@ -24,25 +24,10 @@ import {
   type ShownBundle,
   sensitiveOf,
   shareRecordings,
-  stillRendering,
 } from './queries.ts'
 import type { BundleRequest, BundlesQuery } from './schemas.ts'
 
 type Wanted = Awaited<ReturnType<typeof exhibitsToDisclose>>
-
-const dayMs = 86_400_000
-
-/** A defence that cannot play the footage adjourns: a bundle waits until the form that a browser plays is made. */
-const mustBeRendered = async (tx: Tx, wanted: Wanted, now: Date): Promise<void> => {
-  const whole = wanted.filter(({ clip }) => clip === null)
-  if (whole.length === 0) return
-  const recordings = whole.map(({ row }) => row.recording)
-  const waiting = await stillRendering(tx, recordings, new Date(now.getTime() - dayMs))
-  const exhibit = whole.find(({ recording }) => recording === waiting)
-  if (exhibit === undefined) return
-  const detail = `${exhibit.reference} is still being made playable for those who get the bundle.`
-  throw new Problem('not-ready', detail, { retryAfter: 30 })
-}
 
 const mustFit = (wanted: Wanted, includeOriginals: boolean): void => {
   const bytes = wanted.reduce(
@@ -74,7 +59,7 @@ const placeOf = async (tx: Tx, { config }: Engines, person: Person): Promise<num
 
 /**
  * Owes a bundle of exhibits of a case, for a member. The entry, with who gets it and what for, commits with it, and so does
- * the job. Throws `bad-request`, `not-found`, `exhibit-sensitive`, `not-ready`, `conflict`, `quarantined`, `erased`,
+ * the job. Throws `bad-request`, `not-found`, `exhibit-sensitive`, `conflict`, `quarantined`, `erased`,
  * `too-large`, `too-many-bundles`.
  */
 export const requestBundle = async (
@@ -100,7 +85,6 @@ export const requestBundle = async (
     if (problem?.code === 'exhibit-sensitive') throw new Refusal(problem, subject)
     if (problem !== undefined) throw problem
     const askedAt = clock.now()
-    await mustBeRendered(tx, wanted, askedAt)
     mustFit(wanted, includeOriginals)
     const place = await placeOf(tx, engines, person)
     const dueAt = new Date(askedAt.getTime() + place * secondsAPlace * 1000)

@@ -4,6 +4,7 @@ import type { BundleRow } from '../engines/bundle-tables.ts'
 import type { Engines } from '../engines/engines.ts'
 import { inTransaction, type Tx } from '../engines/postgres.ts'
 import type { Outcome, Run } from '../jobs/catalogue.ts'
+import { owe } from '../jobs/outbox.ts'
 import type { Act } from '../ledger/entry.ts'
 import { publishedKeys } from '../ledger/receipt-keys.ts'
 import { record } from '../ledger/record.ts'
@@ -11,6 +12,7 @@ import { bundleKey, largestBundle, partSizeOf, whyNotDisclosed } from './bundle.
 import { type Contents, contentsOf } from './contents.ts'
 import { disclosedEntries } from './entries.ts'
 import { type PlannedExhibit, planOf } from './plan.ts'
+import { playsInBrowsers } from './playing.ts'
 import {
   bringForward,
   bundleById,
@@ -20,7 +22,9 @@ import {
   markWorking,
   noteProgress,
   sensitiveOf,
+  setJob,
   shareRecordings,
+  stillRendering,
 } from './queries.ts'
 import { Altered, isAltered } from './source.ts'
 import { clearAttempts, startStoring } from './storing.ts'
@@ -218,6 +222,32 @@ const make = async (making: Making): Promise<Outcome> => {
   }
 }
 
+const dayMs = 86_400_000
+const lookAgainMs = 5000
+
+/**
+ * A defence that cannot play the footage adjourns: where the form that a browser plays is still being made, the bundle is
+ * owed once more, a moment later, and no worker stands idle for it. Not for longer than a day.
+ */
+const waits = async ({ engines, contents, run }: Making): Promise<boolean> => {
+  const { clock, db } = engines
+  const { bundle, exhibits } = contents
+  const now = clock.now().getTime()
+  const unplayable = exhibits.filter(({ clip, held }) => clip === null && !playsInBrowsers(held.recording))
+  const recordings = unplayable.map(({ held }) => held.recording)
+  const unexamined = recordings.some(
+    ({ status, receivedAt }) => status === 'verified' && receivedAt.getTime() > now - dayMs,
+  )
+  const ids = recordings.map(({ id }) => id)
+  if (!unexamined && (await stillRendering(db, ids, new Date(now - dayMs))) === undefined) return false
+  await inTransaction(db, async (tx) => {
+    await run.fence(tx)
+    const again = { cause: run.cause, dueAt: new Date(now + lookAgainMs) }
+    await setJob(tx, bundle.id, await owe(tx, clock, 'make-bundle', { bundleId: bundle.id }, again))
+  })
+  return true
+}
+
 /**
  * Makes a bundle and publishes it, all or nothing; may be repeated, and gives the same bytes of the same catalogue. Where
  * its exhibits do not let it, it is `failed` in words and the job is done.
@@ -231,6 +261,7 @@ export const makeBundle = async (engines: Engines, id: BundleId, run: Job): Prom
   const making = { engines, contents: await contentsOf(db, bundle), run }
   const gone = await failIfGone(making)
   if (gone !== undefined) return { outcome: 'done', said: gone }
+  if (bundle.state === 'owed' && (await waits(making))) return { outcome: 'done', said: 'waits for what plays' }
   await inTransaction(db, async (tx) => {
     await run.fence(tx)
     await markWorking(tx, id)

@@ -1,5 +1,5 @@
 import { type Insertable, sql } from 'kysely'
-import type { BundleId, CaseId, ExhibitId, PersonId, RecordingId, Sha256 } from '../base/ids.ts'
+import type { BundleId, CaseId, ExhibitId, JobId, PersonId, RecordingId, Sha256 } from '../base/ids.ts'
 import type { BundleExhibitRow, BundleRow, BundleTables } from '../engines/bundle-tables.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
 import type { Disclosable } from './bundle.ts'
@@ -63,11 +63,12 @@ export const sensitiveOf = async (tx: Tx, id: CaseId, recordings: readonly Recor
 
 /** The first of these recordings for which the form that a browser plays is still being made, since less than a day. */
 export const stillRendering = async (
-  tx: Tx,
+  db: Db,
   ids: readonly RecordingId[],
   since: Date,
 ): Promise<RecordingId | undefined> => {
-  const query = tx.selectFrom('renditions').select('recording').where('recording', 'in', ids).where('kind', '=', 'hls')
+  if (ids.length === 0) return undefined
+  const query = db.selectFrom('renditions').select('recording').where('recording', 'in', ids).where('kind', '=', 'hls')
   const found = await query.where('state', 'in', ['owed', 'working']).where('owedAt', '>', since).executeTakeFirst()
   return found?.recording
 }
@@ -170,6 +171,11 @@ export const bringForward = async (tx: Tx, person: PersonId): Promise<void> => {
         and jobs.state = 'owed' and jobs.attempt = 0 and jobs.due_at > now()
       order by bundles.id limit 1)`.execute(tx)
   await sql`select pg_notify('jobs', '')`.execute(tx)
+}
+
+/** The job that makes it from now on. */
+export const setJob = async (tx: Tx, id: BundleId, job: JobId): Promise<void> => {
+  await tx.updateTable('bundles').set({ job }).where('id', '=', id).where('state', '=', 'owed').execute()
 }
 
 export const markWorking = async (tx: Tx, id: BundleId): Promise<void> => {

@@ -86,6 +86,31 @@ const damage = (times = Number.POSITIVE_INFINITY): void => {
   })
 }
 
+test('a bundle waits for the form that a browser plays, and keeps no worker from making it', async () => {
+  const { sha256: sourceSha256 } = await engines.db
+    .selectFrom('recordings')
+    .select('sha256')
+    .where('id', '=', recording)
+    .executeTakeFirstOrThrow()
+  if (sourceSha256 === null) throw new Error('a recording without its digest')
+  const row = { id: newId<RenditionId>(), recording, kind: 'hls', state: 'working', sourceSha256 } as const
+  const unmade = { failure: null, tool: null, size: null, sha256: null, owedAt: engines.clock.now() }
+  await engines.db
+    .insertInto('renditions')
+    .values({ ...row, ...unmade })
+    .execute()
+  const id = await ask(exhibit)
+  const first = await bundleRow(engines, id)
+  await makeNow(engines, id)
+  const waiting = await bundleRow(engines, id)
+  expect(waiting.state).toBe('owed')
+  expect(waiting.job).not.toBe(first.job)
+  expect(await readBundle(engines, dora, id)).toMatchObject({ state: 'owed', failure: null })
+  await engines.db.updateTable('renditions').set({ state: 'failed' }).where('recording', '=', recording).execute()
+  await makeNow(engines, id)
+  expect((await bundleRow(engines, id)).state).toBe('ready')
+})
+
 describe('a bundle is refused', () => {
   test('to whoever is no member, as if there were no case; only the ledger tells', async () => {
     const eve = await someone(engines, ['disclosure', 'supervisor', 'investigator'])
@@ -144,24 +169,6 @@ describe('a bundle is refused', () => {
       await mark(recording, status)
       expect(await problemOf(ask(exhibit))).toMatchObject({ code, message: expect.stringContaining('AB/1') })
     }
-  })
-
-  test('while the form that a browser plays is still being made', async () => {
-    const { sha256: sourceSha256 } = await engines.db
-      .selectFrom('recordings')
-      .select('sha256')
-      .where('id', '=', recording)
-      .executeTakeFirstOrThrow()
-    if (sourceSha256 === null) throw new Error('a recording without its digest')
-    const row = { id: newId<RenditionId>(), recording, kind: 'hls', state: 'working', sourceSha256 } as const
-    const unmade = { failure: null, tool: null, size: null, sha256: null, owedAt: engines.clock.now() }
-    await engines.db
-      .insertInto('renditions')
-      .values({ ...row, ...unmade })
-      .execute()
-    expect(await problemOf(ask(exhibit))).toMatchObject({ code: 'not-ready', retryAfter: 30 })
-    await engines.db.updateTable('renditions').set({ state: 'failed' }).where('recording', '=', recording).execute()
-    expect(await codeOf(ask(exhibit))).toBe('accepted')
   })
 
   test('of more than one bundle holds', async () => {
