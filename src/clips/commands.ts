@@ -50,10 +50,6 @@ export type Encoding = {
   style: Style | null
 }
 
-/** Whoever waits for a whole clip to be encoded waits for its proof as well: a larger file is the price of time. */
-const wholePreset = 'superfast'
-const edgePreset = 'veryfast'
-
 /** Encodes frames at exactly the times they have, the first at zero, into an MP4 file of that time scale. */
 export const pictureWork = (source: Source, name: string, encoding: Encoding): FfmpegWork => {
   const { ticks, timeBase, seek, interlaced, style } = encoding
@@ -67,8 +63,7 @@ export const pictureWork = (source: Source, name: string, encoding: Encoding): F
         options: [
           ...['-map', '0:v:0', '-an', ...noMetadata, '-vf', filters.join(',')],
           ...['-fps_mode', 'passthrough', '-enc_time_base', `1:${timeBase.den}`],
-          ...['-c:v', 'libx264', '-preset', style === null ? wholePreset : edgePreset, '-crf', '18', '-g', '250'],
-          ...['-flags:v', '+bitexact'],
+          ...['-c:v', 'libx264', '-preset', 'veryfast', '-crf', '18', '-g', '250', '-flags:v', '+bitexact'],
           ...(interlaced ? ['-flags:v', '+bitexact+ilme+ildct'] : []),
           ...(style === null ? ['-profile:v', 'high'] : likeTheRest(style)),
           ...['-video_track_timescale', String(timeBase.den), ...sameBits, '-f', 'mp4'],

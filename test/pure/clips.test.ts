@@ -52,7 +52,7 @@ describe("ffmpeg's words", () => {
     expect(words(work)).toBe(
       `${begin} ${rules} -map 0:v:0 -an ${clean} -vf trim=start_pts=1024:end_pts=5121,setpts=PTS-(1024),` +
         "pad='ceil(iw/2)*2':'ceil(ih/2)*2',format=yuv420p -fps_mode passthrough -enc_time_base 1:12800 " +
-        '-c:v libx264 -preset superfast -crf 18 -g 250 -flags:v +bitexact -profile:v high ' +
+        '-c:v libx264 -preset veryfast -crf 18 -g 250 -flags:v +bitexact -profile:v high ' +
         '-video_track_timescale 12800 -fflags +bitexact -f mp4 file:whole.mp4',
     )
     const fields = pictureWork(source, 'whole.mp4', { ticks, timeBase, seek: null, interlaced: true, style: null })
