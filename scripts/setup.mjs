@@ -5,7 +5,7 @@
 //   node scripts/setup.mjs             everything; fails when a program is missing and may not be installed
 //   node scripts/setup.mjs --lenient   everything that may be installed; a missing program is only named
 //   node scripts/setup.mjs --packages  npm packages only
-//   node scripts/setup.mjs --browser   everything, and a browser to try the player with
+//   node scripts/setup.mjs --browser   everything, and what a stranger has: a browser, unzip, Python
 //   node scripts/setup.mjs --bench     the same, and what the bench compares with
 //
 // Ends with 0 ready, 1 an installation failed, 2 wrong use, 3 something that only you can install is missing.
@@ -35,8 +35,9 @@ const programs = {
   bwrap: 'bubblewrap',
   curl: 'curl',
   openssl: 'openssl',
-  unzip: 'unzip',
   ...(process.argv.includes('--browser') || process.argv.includes('--bench') ? { chromium: 'chromium' } : {}),
+  // A bundle is opened as a stranger would: in the demo by unzip, in the tests by Python as well.
+  ...(process.argv.includes('--browser') ? { unzip: 'unzip', python3: 'python3' } : {}),
   ...(process.argv.includes('--bench') ? { nginx: 'nginx-light', zip: 'zip' } : {}),
 }
 

@@ -2,6 +2,7 @@ import { type Insertable, sql } from 'kysely'
 import type { BundleId, CaseId, ExhibitId, JobId, PersonId, RecordingId, Sha256 } from '../base/ids.ts'
 import type { BundleExhibitRow, BundleRow, BundleTables } from '../engines/bundle-tables.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
+import { holdPerson } from '../people/queries.ts'
 import type { Disclosable } from './bundle.ts'
 
 /** The recordings behind exhibits of a case, in the one order in which they are locked. */
@@ -75,12 +76,7 @@ export const stillRendering = async (
 
 /** How many bundles are owed to a person. Until the transaction ends nobody else asks in their name, nor suspends them. */
 export const personToServe = async (tx: Tx, id: PersonId) => {
-  const { suspendedAt } = await tx
-    .selectFrom('people')
-    .select('suspendedAt')
-    .where('id', '=', id)
-    .forNoKeyUpdate()
-    .executeTakeFirstOrThrow()
+  const suspended = await holdPerson(tx, id)
   const { owed } = await tx
     .selectFrom('bundles')
     .innerJoin('jobs', 'jobs.id', 'bundles.job')
@@ -90,7 +86,7 @@ export const personToServe = async (tx: Tx, id: PersonId) => {
     // One whose job gave up waits for an administrator, and for nobody else.
     .where('jobs.state', 'in', ['owed', 'working'])
     .executeTakeFirstOrThrow()
-  return { suspended: suspendedAt !== null, owed }
+  return { suspended, owed }
 }
 
 /** The next schedule of a case. Its caller holds the case. */

@@ -3,6 +3,7 @@ import type { ClipId, PersonId, RecordingId, Sha256 } from '../base/ids.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
 import type { ClipMethod, ClipProvenance, ClipRow, RecordingRow, Tables } from '../engines/tables.ts'
 import type { Person } from '../people/person.ts'
+import { holdPerson } from '../people/queries.ts'
 import { visibleTo } from '../people/visibility.ts'
 
 /** What a person who may know of the recording could cut of it. Its status stays what it is until the transaction ends. */
@@ -28,19 +29,14 @@ const open = sql<boolean>`clips.state in ('owed', 'working')
 
 /** How many clips are owed to a person. Until the transaction ends nobody else asks in their name, nor suspends them. */
 export const personToServe = async (tx: Tx, id: PersonId) => {
-  const { suspendedAt } = await tx
-    .selectFrom('people')
-    .select('suspendedAt')
-    .where('id', '=', id)
-    .forNoKeyUpdate()
-    .executeTakeFirstOrThrow()
+  const suspended = await holdPerson(tx, id)
   const { owed } = await tx
     .selectFrom('clips')
     .select((eb) => eb.fn.countAll<number>().as('owed'))
     .where('person', '=', id)
     .where(open)
     .executeTakeFirstOrThrow()
-  return { suspended: suspendedAt !== null, owed }
+  return { suspended, owed }
 }
 
 export const insertClip = async (tx: Tx, clip: Insertable<Tables['clips']>): Promise<void> => {

@@ -49,6 +49,17 @@ export const knowOfficer = async (tx: Tx, collar: Collar, at: Date): Promise<voi
 export const personForUpdate = async (tx: Tx, id: PersonId) =>
   await tx.selectFrom('people').select(['id', 'suspendedAt']).where('id', '=', id).forUpdate().executeTakeFirst()
 
+/** Until the transaction ends nobody else acts in this person's name where that is counted, nor suspends them. Answers whether they are. */
+export const holdPerson = async (tx: Tx, id: PersonId): Promise<boolean> => {
+  const { suspendedAt } = await tx
+    .selectFrom('people')
+    .select('suspendedAt')
+    .where('id', '=', id)
+    .forNoKeyUpdate()
+    .executeTakeFirstOrThrow()
+  return suspendedAt !== null
+}
+
 export const setPersonSuspended = async (tx: Tx, id: PersonId, suspendedAt: Date | null): Promise<void> => {
   await tx.updateTable('people').set({ suspendedAt }).where('id', '=', id).execute()
 }

@@ -68,8 +68,12 @@ const place = ({ engines, recording, source, id }: Making) => ({
 /** Stores pictures, in this order. */
 const storePictures = async (making: Making, pictures: Omit<Piece, 'number'>[]): Promise<void> => {
   const { add, settled } = storing(place(making))
-  for (const [number, picture] of pictures.entries()) await add({ ...picture, number })
-  await settled()
+  try {
+    for (const [number, picture] of pictures.entries()) await add({ ...picture, number })
+  } finally {
+    // Nothing is on its way any more, and the store keeps nothing that is not catalogued, however this ends.
+    await settled()
+  }
 }
 
 const ffmpeg = async (making: Making, work: FfmpegWork, seconds: number): Promise<void> => {

@@ -3,6 +3,7 @@ import type { PersonId, RecordingId, RenditionId, ViewingId } from '../base/ids.
 import type { Db, Tx } from '../engines/postgres.ts'
 import type { RenditionKind, ViewingsTable, WatchedRange } from '../engines/tables.ts'
 import type { Person } from '../people/person.ts'
+import { holdPerson } from '../people/queries.ts'
 import { visibleTo } from '../people/visibility.ts'
 import { thumbnailName } from '../renditions/commands.ts'
 import { seenStatuses } from './viewing.ts'
@@ -49,12 +50,7 @@ export const movingRenditions = async (db: Db | Tx, recording: RecordingId) =>
 
 /** Until the transaction ends nobody else opens a viewing in this person's name, nor suspends them. */
 export const personToWatch = async (tx: Tx, id: PersonId, now: Date) => {
-  const { suspendedAt } = await tx
-    .selectFrom('people')
-    .select('suspendedAt')
-    .where('id', '=', id)
-    .forNoKeyUpdate()
-    .executeTakeFirstOrThrow()
+  const suspended = await holdPerson(tx, id)
   const { open } = await tx
     .selectFrom('viewings')
     .select((eb) => eb.fn.countAll<number>().as('open'))
@@ -62,7 +58,7 @@ export const personToWatch = async (tx: Tx, id: PersonId, now: Date) => {
     .where('endedAt', 'is', null)
     .where('expiresAt', '>', now)
     .executeTakeFirstOrThrow()
-  return { suspended: suspendedAt !== null, open }
+  return { suspended, open }
 }
 
 export const insertViewing = async (tx: Tx, viewing: Insertable<ViewingsTable>): Promise<void> => {
