@@ -39,6 +39,7 @@ const environment = (servers: Servers, database: string): Record<string, string>
   S3_SECRET_KEY: servers.s3.secretKey,
   OIDC_ISSUER: 'http://127.0.0.1:9/never',
   RECEIPT_KEY_FILE: '/never',
+  LOG_KEY_FILE: '/never',
   LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? 'silent',
 })
 
@@ -87,10 +88,13 @@ export const testEngines = async ({
     `grant connect on database ${name} to exhibit_app`,
   ])
   const keyFile = join(folder, 'receipt-key.json')
+  const logKeyFile = join(folder, 'log-key.json')
   await makeKeyFile(keyFile)
+  await makeKeyFile(logKeyFile)
   const variables = {
     ...environment(prepared, name),
     RECEIPT_KEY_FILE: keyFile,
+    LOG_KEY_FILE: logKeyFile,
     SCRATCH_DIR: join(folder, 'scratch'),
     S3_KEY_PREFIX: `${name}/`,
     REDIS_PREFIX: name,

@@ -4,7 +4,9 @@ import type { Handlers } from '../src/jobs/catalogue.ts'
 import { type RelayTimes, startRelay } from '../src/jobs/relay.ts'
 import { runJob } from '../src/jobs/run.ts'
 import { refusalSweep, type Sweep, startSweeps } from '../src/jobs/sweeps.ts'
+import { beginLog } from '../src/ledger/log.ts'
 import { registerReceiptKey } from '../src/ledger/receipt-keys.ts'
+import { startSequencer } from '../src/ledger/sequencer.ts'
 
 export type RunningWorker = {
   /** Takes no further job, lets those at work finish, hands the rest back; within STOP_SECONDS. */
@@ -24,6 +26,7 @@ export const startWorker = async (
 ): Promise<RunningWorker> => {
   const { config, log } = engines
   await registerReceiptKey(engines)
+  await beginLog(engines)
   const stopping = new AbortController()
   const queue = makeQueue(config, log)
   const worker = makeQueueWorker(config, log, {
@@ -31,13 +34,14 @@ export const startWorker = async (
     process: async (jobId, stop) => await runJob(engines, handlers, jobId, stop),
   })
   const relay = startRelay(engines, queue, stopping.signal, relayTimes)
+  const sequencing = startSequencer(engines, stopping.signal)
   const sweeping = startSweeps(engines, [refusalSweep, ...sweeps], stopping.signal)
   log.info({ jobs: config.WORKER_JOBS }, 'the worker is at work')
   const stop = async (): Promise<void> => {
     stopping.abort()
     const handBackMs = Math.min(config.STOP_SECONDS * 400, 5000)
     const finishMs = Math.max(config.STOP_SECONDS * 1000 - handBackMs - spareMs, 0)
-    await Promise.all([worker.close({ finishMs, handBackMs }), relay.then(queue.close), sweeping])
+    await Promise.all([worker.close({ finishMs, handBackMs }), relay.then(queue.close), sweeping, sequencing])
     log.info('the worker stopped')
   }
   let stopped: Promise<void> | undefined

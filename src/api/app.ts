@@ -8,6 +8,7 @@ import { caseEventRoutes } from '../cases/event-routes.ts'
 import { exhibitRoutes } from '../cases/exhibit-routes.ts'
 import { caseRoutes } from '../cases/routes.ts'
 import { clipRoutes } from '../clips/routes.ts'
+import { continuityRoutes } from '../continuity/routes.ts'
 import { disputeRoutes } from '../custody/dispute-routes.ts'
 import { custodyRoutes } from '../custody/routes.ts'
 import { cameraRoutes } from '../docks/camera-routes.ts'
@@ -35,7 +36,7 @@ import { installHeaders } from './headers.ts'
 import { healthRoutes } from './health-routes.ts'
 import { jobRoutes } from './jobs-routes.ts'
 import { readJson } from './json-body.ts'
-import { keysRoutes } from './keys-routes.ts'
+import { logRoutes } from './log-routes.ts'
 import { collectOpenApi, serveOpenApi } from './openapi.ts'
 import { sendProblem } from './problems.ts'
 import { installRateLimit } from './rate-limit.ts'
@@ -50,7 +51,7 @@ const headLimit = 16 * 1024
 
 /** The features, in the order footage travels. Each declares who may call its routes (`config.may`). */
 const features = (engines: Engines, ingest: Ingest) => [
-  keysRoutes(engines),
+  logRoutes(engines),
   jobRoutes(engines),
   peopleRoutes(engines),
   dockRoutes(engines),
@@ -68,6 +69,7 @@ const features = (engines: Engines, ingest: Ingest) => [
   caseRoutes(engines),
   exhibitRoutes(engines),
   caseEventRoutes(engines),
+  continuityRoutes(engines),
   bundleRoutes(engines),
   downloadRoutes(engines),
   policyRoutes(engines),

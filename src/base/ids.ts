@@ -33,6 +33,14 @@ export type Sha256 = Branded<'sha256'>
 /** A new UUIDv7. Its leading 48 bits are the present millisecond, so ids sort by birth. */
 export const newId = <Id extends Branded<string>>(): Id => randomUUIDv7() as Id
 
+/** The least id that could be born in this millisecond since 1970; outside of what an id can hold, the nearest it can. */
+export const firstIdAt = (ms: number): string => {
+  const birth = Math.trunc(Math.min(Math.max(ms, 0), 2 ** 48 - 1))
+    .toString(16)
+    .padStart(12, '0')
+  return `${birth.slice(0, 8)}-${birth.slice(8)}-0000-0000-000000000000`
+}
+
 const uuid = {
   type: 'string',
   format: 'uuid',

@@ -1,12 +1,13 @@
 import { Command } from 'commander'
 import { makeKeyFile, readKeyFile } from '../engines/receipt-key.ts'
 import { Failure } from './failure.ts'
+import { rotateCommand } from './rotate-keys.ts'
 
 const alreadyThere = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'EEXIST'
 
 const makeCommand = (): Command =>
   new Command('make')
-    .description('Make the key that signs receipts: what RECEIPT_KEY_FILE names')
+    .description('Make a key that signs: what RECEIPT_KEY_FILE or LOG_KEY_FILE names')
     .argument('<file>', 'where it is kept, for its owner only; a file that is there is never replaced')
     .option('--if-missing', 'a key that is there already will do')
     .option('--json', 'answer as JSON')
@@ -23,4 +24,4 @@ const makeCommand = (): Command =>
     })
 
 export const keysCommand = (): Command =>
-  new Command('keys').description('The keys of an installation').addCommand(makeCommand())
+  new Command('keys').description('The keys of an installation').addCommand(makeCommand()).addCommand(rotateCommand())

@@ -26,6 +26,7 @@ const readRoutes = async (): Promise<RouteLine[]> => {
       S3_SECRET_KEY: 'none',
       OIDC_ISSUER: `http://${nowhere}`,
       RECEIPT_KEY_FILE: keyFile,
+      LOG_KEY_FILE: keyFile,
       SCRATCH_DIR: join(folder, 'scratch'),
     })
     const engines = await makeEngines(config, makeLog('silent', 'routes'))

@@ -6,9 +6,10 @@ import { sha256OfFile } from './dock/digest.ts'
 import { Failure } from './failure.ts'
 import { isBundle, tellOfBundle } from './verify-bundle.ts'
 import { isErasure, tellOfErasure } from './verify-erasure.ts'
+import { isProof, judgeProof, type ProofOptions, proofInLines, tellOfProof } from './verify-proof.ts'
 import { inBytes, printable } from './words.ts'
 
-type Options = { key?: string; file?: string; json?: true }
+type Options = ProofOptions & { file?: string; proof?: string }
 
 /** What was found, said in order. `failure` is why the whole is not verified. */
 type Verdict = { claims?: ReceiptClaims; verified: string[]; failure?: string }
@@ -40,7 +41,8 @@ const compareWith = async (
   return { verified: `${name} is that file: the same size and the same SHA-256.` }
 }
 
-const judge = async (text: string, { key, file }: Options): Promise<Verdict> => {
+const judge = async (text: string, options: Options): Promise<Verdict> => {
+  const { key, file, proof } = options
   if (key === undefined)
     throw new Failure('A receipt is checked with the public key of who signed it: give it with --key.')
   let claims: ReceiptClaims
@@ -51,10 +53,18 @@ const judge = async (text: string, { key, file }: Options): Promise<Verdict> => 
     throw error
   }
   const verified = ['The signature is right: this receipt was signed with a key you gave, and not altered since.']
-  if (file === undefined) return { claims, verified }
-  const compared = await compareWith(claims, file)
-  if ('failure' in compared) return { claims, verified, failure: compared.failure }
-  return { claims, verified: [...verified, compared.verified] }
+  if (file !== undefined) {
+    const compared = await compareWith(claims, file)
+    if ('failure' in compared) return { claims, verified, failure: compared.failure }
+    verified.push(compared.verified)
+  }
+  if (proof !== undefined) {
+    const found = await judgeProof(await readFile(proof, 'utf8'), options, Buffer.from(claims.leaf, 'hex'))
+    if ('fault' in found) return { claims, verified, failure: `${printable(proof)}: ${found.fault}` }
+    const [first = '', ...others] = proofInLines(found).filter((line) => line.startsWith('✓ '))
+    verified.push(...[first, ...others].map((line) => line.slice(2)))
+  }
+  return { claims, verified }
 }
 
 const inWords = ({ claims, verified, failure }: Verdict): string => {
@@ -81,7 +91,7 @@ const inWords = ({ claims, verified, failure }: Verdict): string => {
 export const verifyCommand = (): Command =>
   new Command('verify')
     .description(
-      'Check a bundle, a custody receipt, or a proof of erasure, offline: without any server and any configuration',
+      'Check a bundle, a custody receipt, a proof of the log, or a proof of erasure, offline: without any server and any configuration',
     )
     .argument(
       '<what>',
@@ -92,6 +102,12 @@ export const verifyCommand = (): Command =>
       "public keys got elsewhere: a JWK, the saved answer of /api/v1/ledger/keys, or a dock's enrolment file",
     )
     .option('--file <video>', 'with a receipt: also check that this file is the one in custody, by size and SHA-256')
+    .option(
+      '--proof <file>',
+      'with a receipt: also check this proof that its entry is in the log (/api/v1/ledger/proofs/…)',
+    )
+    .option('--entry <file>', 'with a proof: the disclosed entry that it is about')
+    .option('--witness <vkey...>', 'with a proof: witnesses that must have cosigned')
     .option('--json', 'answer as JSON')
     .addHelpText(
       'after',
@@ -113,6 +129,10 @@ export const verifyCommand = (): Command =>
         if (options.key === undefined)
           throw new Failure('A proof of erasure is checked with the public key of who signed it: give it with --key.')
         if (!(await tellOfErasure(text, await keysOf(options.key), options.json === true))) process.exitCode = 1
+        return
+      }
+      if (isProof(text)) {
+        if (!(await tellOfProof(text, options))) process.exitCode = 1
         return
       }
       const verdict = await judge(text, options)

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { Value } from 'typebox/value'
+import { type ConfiguredWitness, parseWitnesses } from './witness-list.ts'
 
 const text = (description: string, preset?: string) =>
   Type.String({ minLength: 1, description, ...(preset === undefined ? {} : { default: preset }) })
@@ -44,6 +45,16 @@ export const Environment = Type.Object({
 
   RECEIPT_KEY_FILE: text('Private Ed25519 JWK that signs receipts, mode 600'),
   RECEIPT_ISSUER: text('`iss` of the receipts: the name of this installation', 'exhibit'),
+
+  LOG_KEY_FILE: text('Private Ed25519 JWK that signs the checkpoints of the log, mode 600: the workers alone need it'),
+  LOG_ORIGIN: Type.Optional(
+    text('Name of the log, such as log.example.org/exhibit, fixed at its birth; empty: exhibit.local/<random>'),
+  ),
+  LEDGER_INTERVAL_SECONDS: whole('Entries wait this long at most for the next checkpoint of the log', 1, 1),
+  LEDGER_WITNESSES: Type.String({
+    default: '',
+    description: 'Witnesses that cosign the checkpoints: `<vkey> <url>` of each, separated by commas',
+  }),
 
   INGEST_BUDGET_MIB: whole('Memory that all uploads of one api process share', 256, 32),
   UPLOAD_MAX_BYTES: whole('Largest file', 68_719_476_736, 1),
@@ -110,7 +121,8 @@ export const Environment = Type.Object({
 })
 
 type Flat = Type.Static<typeof Environment>
-export type Config = Omit<Flat, 'REASON_CODES' | 'REASON_RULE'> & {
+export type Config = Omit<Flat, 'LEDGER_WITNESSES' | 'REASON_CODES' | 'REASON_RULE'> & {
+  LEDGER_WITNESSES: ConfiguredWitness[]
   REASON_CODES: Record<string, string[]>
   REASON_RULE: Record<string, 'off' | 'optional' | 'required'>
 }
@@ -164,11 +176,16 @@ export const readConfig = (env: Record<string, string | undefined>): Config => {
   }
   if (!isTimeZone(flat.RETENTION_TIME_ZONE))
     throw new ConfigError('RETENTION_TIME_ZONE is no time zone, such as Europe/London.')
+  const witnesses = parseWitnesses(flat.LEDGER_WITNESSES)
+  if (witnesses === null)
+    throw new ConfigError(
+      'LEDGER_WITNESSES is not a list of `<vkey> <url>` separated by commas, each the key of a witness (type 0x04) and its http or https address, none twice.',
+    )
   const codes = fromJson(flat.REASON_CODES)
   if (!Value.Check(ReasonCodes, codes))
     throw new ConfigError('REASON_CODES is not JSON of the form {"role": ["code"]}.')
   const rule = fromJson(flat.REASON_RULE)
   if (!Value.Check(ReasonRule, rule))
     throw new ConfigError('REASON_RULE is not JSON of the form {"role": "off"}, with off, optional or required.')
-  return { ...flat, REASON_CODES: codes, REASON_RULE: rule }
+  return { ...flat, LEDGER_WITNESSES: witnesses, REASON_CODES: codes, REASON_RULE: rule }
 }

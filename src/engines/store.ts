@@ -321,6 +321,34 @@ export const makeStore = (config: Config) => {
       )
     },
 
+    /**
+     * Stores an object where none is, and answers whether it did: false where one is there already, which is then left as
+     * it is. The caller compares: a store that knows no conditional writes may have taken this one all the same.
+     */
+    putNew: async (bucket: Bucket, key: string, body: Buffer, sha256: Buffer): Promise<boolean> => {
+      const input = { ...at(bucket, key), Body: body, ContentLength: body.length, IfNoneMatch: '*' }
+      try {
+        await underDigest(body, sha256, async () => await client.send(new PutObjectCommand(input)))
+        return true
+      } catch (error) {
+        if (named(error, 'PreconditionFailed', 'ConditionalRequestConflict')) return false
+        throw error
+      }
+    },
+
+    /** The whole of a small object. Null when it is not there. */
+    readWhole: async (bucket: Bucket, key: string): Promise<Buffer | null> => {
+      try {
+        return await guarded(async () => {
+          const { Body } = await reading.send(new GetObjectCommand(at(bucket, key)))
+          return Body === undefined ? null : Buffer.from(await Body.transformToByteArray())
+        })
+      } catch (error) {
+        if (named(error, 'NoSuchKey', 'NotFound')) return null
+        throw error
+      }
+    },
+
     /** What is there under the key: its size and current version; null when nothing is. */
     facts: async (bucket: Bucket, key: string): Promise<ObjectFacts | null> => {
       try {

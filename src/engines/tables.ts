@@ -18,6 +18,7 @@ import type {
 } from '../base/ids.ts'
 import type { BundleTables } from './bundle-tables.ts'
 import type { CaseTables } from './case-tables.ts'
+import type { LedgerTables } from './ledger-tables.ts'
 import type { RetentionTables } from './retention-tables.ts'
 
 /** A column that has a value from birth and may be left out on insert. */
@@ -26,32 +27,6 @@ type JsonOf<T> = JSONColumnType<T & object>
 /** A time: read as Date, written as Date. */
 type At = ColumnType<Date, Date, Date>
 type MaybeAt = ColumnType<Date | null, Date | null | undefined, Date | null>
-
-export type SealedParts = Partial<
-  Record<'actor' | 'purpose' | 'recipient' | 'policy' | 'detail', { value: Json; salt: string }>
->
-
-type EntriesTable = { id: EntryId; leaf: Buffer }
-type EntryBodiesTable = {
-  id: EntryId
-  entry: string | null
-  salt: Buffer | null
-  parts: JsonOf<SealedParts>
-  erased: ColumnType<Record<string, EntryId>, never, never>
-  action: ColumnType<string | null, never, never>
-  subjectType: ColumnType<string | null, never, never>
-  subjectId: ColumnType<string | null, never, never>
-}
-type RefusalsTable = {
-  actor: string
-  action: string
-  subject: string
-  since: At
-  repeats: Born<number>
-  firstEntry: EntryId
-  facts: JsonOf<Record<string, Json>>
-}
-type ReceiptKeysTable = { kid: string; jwk: JsonOf<Record<string, Json>>; fromAt: At; toAt: MaybeAt }
 
 type PeopleTable = {
   id: PersonId
@@ -321,10 +296,6 @@ type ClipsTable = {
 
 /** Every table, as the code sees it (camelCase; snake_case in SQL). */
 export type Tables = {
-  entries: EntriesTable
-  entryBodies: EntryBodiesTable
-  refusals: RefusalsTable
-  receiptKeys: ReceiptKeysTable
   people: PeopleTable
   officers: OfficersTable
   docks: DocksTable
@@ -343,7 +314,8 @@ export type Tables = {
   renditionObjects: RenditionObjectsTable
   viewings: ViewingsTable
   clips: ClipsTable
-} & CaseTables &
+} & LedgerTables &
+  CaseTables &
   RetentionTables &
   BundleTables
 

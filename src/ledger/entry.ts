@@ -4,18 +4,21 @@ import { hex, sha256 } from '../base/digest.ts'
 import { type EntryId, newId } from '../base/ids.ts'
 import { micros } from '../base/time.ts'
 import type { Clock } from '../engines/clock.ts'
-import type { SealedParts } from '../engines/tables.ts'
+import type { SealedParts } from '../engines/ledger-tables.ts'
 
 /** The statute's words (DPA 2018 s.62), or `administration` for what it does not name. */
-export type Operation =
-  | 'collection'
-  | 'alteration'
-  | 'consultation'
-  | 'disclosure'
-  | 'combination'
-  | 'erasure'
-  | 'administration'
-export type Outcome = 'allowed' | 'denied' | 'failed'
+export const operations = [
+  'collection',
+  'alteration',
+  'consultation',
+  'disclosure',
+  'combination',
+  'erasure',
+  'administration',
+] as const
+export type Operation = (typeof operations)[number]
+export const outcomes = ['allowed', 'denied', 'failed'] as const
+export type Outcome = (typeof outcomes)[number]
 type SubjectType =
   | 'bundle'
   | 'camera'
@@ -35,6 +38,7 @@ type SubjectType =
   | 'upload'
   | 'recordings'
   | 'cases'
+  | 'entries'
   | 'uploads'
   | 'key'
 export type Subject = { type: SubjectType; id: string }

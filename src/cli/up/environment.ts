@@ -6,9 +6,10 @@ import { makeKeyFile } from '../../engines/receipt-key.ts'
 
 export const database = 'exhibit'
 
-/** The file of the receipt key, made at the first start: absent or whole, however often its maker was killed. */
-export const receiptKeyFile = async (keysDir: string): Promise<string> => {
-  const file = join(keysDir, 'receipt-key.json')
+export type KeyFiles = { receipts: string; log: string }
+
+/** A file of a key, made at the first start: absent or whole, however often its maker was killed. */
+const keyFile = async (file: string): Promise<string> => {
   if (existsSync(file)) return file
   const aside = `${file}.new`
   rmSync(aside, { force: true })
@@ -16,6 +17,12 @@ export const receiptKeyFile = async (keysDir: string): Promise<string> => {
   renameSync(aside, file)
   return file
 }
+
+/** Of the keys that sign receipts and the checkpoints of the log. */
+export const keyFiles = async (keysDir: string): Promise<KeyFiles> => ({
+  receipts: await keyFile(join(keysDir, 'receipt-key.json')),
+  log: await keyFile(join(keysDir, 'log-key.json')),
+})
 
 /** What the person who starts it may say about limits, times and the log by the environment; not where anything is. */
 const wishes = (env: NodeJS.ProcessEnv): Record<string, string> =>
@@ -26,11 +33,11 @@ const wishes = (env: NodeJS.ProcessEnv): Record<string, string> =>
     }),
   )
 
-type Place = { engines: StartedEngines; port: number; keyFile: string }
+type Place = { engines: StartedEngines; port: number; keys: KeyFiles }
 
 /** Every variable of an installation on the embedded engines, the owner's address of the database included. */
 export const installationEnvironment = (
-  { engines, port, keyFile }: Place,
+  { engines, port, keys }: Place,
   env: NodeJS.ProcessEnv,
 ): Record<string, string> => {
   const { postgres, redis, gateway, identityProvider, dataDir } = engines
@@ -59,7 +66,10 @@ export const installationEnvironment = (
     OIDC_AUDIENCE: identityProvider.audience,
     OIDC_ROLES_CLAIM: identityProvider.rolesClaim,
     OIDC_COLLAR_CLAIM: identityProvider.collarClaim,
-    RECEIPT_KEY_FILE: keyFile,
+    RECEIPT_KEY_FILE: keys.receipts,
+    LOG_KEY_FILE: keys.log,
+    // The log's name is its own, fixed at its birth.
+    LOG_ORIGIN: '',
     SCRATCH_DIR: join(dataDir, 'scratch'),
   }
 }

@@ -10,7 +10,7 @@ import { SetupError } from '../../engines/embedded/setup-error.ts'
 import { startEngines } from '../../engines/embedded/stack.ts'
 import { migrateInWords } from '../migrate.ts'
 import { watchEngines } from './engine-watch.ts'
-import { database, installationEnvironment, receiptKeyFile } from './environment.ts'
+import { database, installationEnvironment, keyFiles } from './environment.ts'
 import { keepRunning, leftoverService, type Service } from './service.ts'
 import { keepLogsShort } from './short-logs.ts'
 import { forgetWhereabouts, writeEnvironment, writeWhereabouts } from './whereabouts.ts'
@@ -106,8 +106,8 @@ export const startInstallation = async (wish: InstallationStart): Promise<Instal
     await Promise.all([leftoverService('api', path)?.stop(), leftoverService('worker', path)?.stop()])
     await refuseTakenPort(port, false)
 
-    const keyFile = await receiptKeyFile(engines.keysDir)
-    const environment = installationEnvironment({ engines, port, keyFile }, env)
+    const keys = await keyFiles(engines.keysDir)
+    const environment = installationEnvironment({ engines, port, keys }, env)
     const config = readConfig(environment)
     writeEnvironment({ path }, environment)
     await engines.postgres.createDatabase(database)
