@@ -41,6 +41,9 @@ export const firstIdAt = (ms: number): string => {
   return `${birth.slice(0, 8)}-${birth.slice(8)}-0000-0000-000000000000`
 }
 
+/** When an id was born, by the clock of who made it. */
+export const bornAt = (id: Branded<string>): Date => new Date(Number.parseInt(id.replaceAll('-', '').slice(0, 12), 16))
+
 const uuid = {
   type: 'string',
   format: 'uuid',

@@ -23,11 +23,7 @@ const hasControl = /(?![\n\u007f-\u009f])\p{Cc}/u
 
 /** Text that a note may hold: at most 64 KiB of valid UTF-8, ended by a newline, without control characters. */
 export const isNoteText = (text: string): boolean =>
-  text.length <= longestNote &&
-  text.endsWith('\n') &&
-  text.isWellFormed() &&
-  Buffer.byteLength(text) <= longestNote &&
-  !hasControl.test(text)
+  Buffer.byteLength(text) <= longestNote && text.endsWith('\n') && text.isWellFormed() && !hasControl.test(text)
 
 const isKeyName = (name: string): boolean => isNoteText(`${name}\n`) && name !== '' && !isSpacedOrPlus.test(name)
 
