@@ -14,9 +14,13 @@ export type Command = {
   ended: Promise<number | null>
 }
 
-/** Starts the command with nothing but `environment`. */
-export const startCommand = (args: readonly string[], environment: Record<string, string> = {}): Command => {
-  const child = spawn(process.execPath, [main, ...args], {
+/** Starts the command, or another program of ours, with nothing but `environment`. */
+export const startCommand = (
+  args: readonly string[],
+  environment: Record<string, string> = {},
+  program = main,
+): Command => {
+  const child = spawn(process.execPath, [program, ...args], {
     cwd: root,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],

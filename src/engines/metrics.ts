@@ -43,6 +43,19 @@ export const makeMetrics = () => {
       help: 'Objects that the store no longer holds as the catalogue says: each is an alarm',
       registers,
     }),
+    cosignatures: new Counter({
+      name: 'exhibit_cosignatures_total',
+      help: 'Checkpoints shown to a witness, by what came of it; anything but cosigned is tried again',
+      labelNames: ['witness', 'outcome'],
+      registers,
+    }),
+    // Labelled, so that a process that never looked says nothing rather than 0.
+    entryMonths: new Gauge({
+      name: 'exhibit_partition_months_ahead',
+      help: 'Months after this one, without a gap, for which the table has a place: fewer than 12 are an alarm',
+      labelNames: ['table'],
+      registers,
+    }),
     jobs: new Counter({ name: 'exhibit_jobs_total', help: 'Jobs ended', labelNames: ['name', 'outcome'], registers }),
   }
 }

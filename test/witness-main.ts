@@ -1,0 +1,3 @@
+import { witnessCommand } from '../src/cli/witness.ts'
+
+await witnessCommand().parseAsync()
