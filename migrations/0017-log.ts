@@ -122,7 +122,7 @@ export const up = async (db: Kysely<unknown>): Promise<void> => {
       add column outcome text generated always as (entry::jsonb ->> 'outcome') stored,
       add column actor_kind text generated always as (parts #>> '{actor,value,kind}') stored,
       add column actor_id text generated always as (parts #>> '{actor,value,id}') stored`.execute(db)
-  for (const column of ['at', 'operation', 'action', 'actor_id'])
+  for (const column of ['operation', 'action', 'actor_id'])
     await sql`create index ${sql.id(`entry_bodies_${column}`)} on entry_bodies (${sql.id(column)}, id)`.execute(db)
   // Nearly all is allowed: who asks for that goes by the ids.
   await sql`create index entry_bodies_outcome on entry_bodies (outcome, id) where outcome <> 'allowed'`.execute(db)

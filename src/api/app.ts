@@ -36,6 +36,7 @@ import { installHeaders } from './headers.ts'
 import { healthRoutes } from './health-routes.ts'
 import { jobRoutes } from './jobs-routes.ts'
 import { readJson } from './json-body.ts'
+import { ledgerEntriesRoutes } from './ledger-entries-routes.ts'
 import { logRoutes } from './log-routes.ts'
 import { collectOpenApi, serveOpenApi } from './openapi.ts'
 import { sendProblem } from './problems.ts'
@@ -52,6 +53,7 @@ const headLimit = 16 * 1024
 /** The features, in the order footage travels. Each declares who may call its routes (`config.may`). */
 const features = (engines: Engines, ingest: Ingest) => [
   logRoutes(engines),
+  ledgerEntriesRoutes(engines),
   jobRoutes(engines),
   peopleRoutes(engines),
   dockRoutes(engines),

@@ -5,9 +5,8 @@ import { IdOf } from '../base/ids.ts'
 import { problems } from '../base/problem-schema.ts'
 import type { Engines } from '../engines/engines.ts'
 import type { SealedParts } from '../engines/ledger-tables.ts'
-import { publishedLogs } from '../ledger/log.ts'
+import { keyDocument } from '../ledger/key-document.ts'
 import { proofOf } from '../ledger/proofs.ts'
-import { publishedKeys } from '../ledger/receipt-keys.ts'
 import { checkpointServed, tileServed } from '../ledger/serving.ts'
 
 const At = Type.String({ format: 'date-time' })
@@ -136,12 +135,8 @@ export const logRoutes =
           },
         },
       },
-      async (_request, reply) => {
-        const [keys, logs] = [await publishedKeys(engines.db), await publishedLogs(engines.db)]
-        const current = logs.find(({ to }) => to === undefined)
-        const log = current === undefined ? {} : { log: { origin: current.origin, vkey: current.vkey } }
-        return await reply.header('cache-control', 'public, max-age=60').send({ keys, ...log, logs })
-      },
+      async (_request, reply) =>
+        await reply.header('cache-control', 'public, max-age=60').send(await keyDocument(engines.db)),
     )
 
     app.get(

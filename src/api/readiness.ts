@@ -2,7 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { promisesInWords } from '../engines/enforced.ts'
 import type { Engines } from '../engines/engines.ts'
 import { databaseAnswers } from '../engines/postgres.ts'
+import { lookAtMonths, monthsInWords } from '../ledger/partitions.ts'
+import { logInWords, lookAtLog } from '../ledger/standing.ts'
 import type { IssuerKeys } from '../people/issuer.ts'
+
+/** What answers and still wants somebody to look; its message is told. */
+class Alarm extends Error {}
 
 /** What this process depends on, by name: each answers in words, or throws. */
 export type Readiness = Record<string, () => Promise<string>>
@@ -25,8 +30,8 @@ const ask = async (check: () => Promise<string>): Promise<{ ok: boolean; says: s
   const timer = setTimeout(() => late.reject(new Error('no answer in time')), patienceMs)
   try {
     return { ok: true, says: await Promise.race([check(), late.promise]) }
-  } catch {
-    return { ok: false, says: 'does not answer' }
+  } catch (error) {
+    return { ok: false, says: error instanceof Alarm ? error.message : 'does not answer' }
   } finally {
     clearTimeout(timer)
   }
@@ -62,7 +67,7 @@ const enforcedInWords = async ({ enforced }: Pick<Engines, 'enforced'>): Promise
   return promises === undefined ? undefined : promisesInWords(promises)
 }
 
-type Depended = Pick<Engines, 'db' | 'store' | 'enforced' | 'ffmpeg'>
+type Depended = Pick<Engines, 'db' | 'store' | 'enforced' | 'ffmpeg' | 'clock' | 'config' | 'metrics'>
 
 export const standardChecks = (engines: Depended, keys: IssuerKeys): Readiness => {
   return {
@@ -79,5 +84,16 @@ export const standardChecks = (engines: Depended, keys: IssuerKeys): Readiness =
       return 'answers'
     },
     sandbox: async () => engines.ffmpeg.sandboxTier,
+    ledger: async () => {
+      const { clock, config } = engines
+      const { alarm, says } = logInWords(await lookAtLog(engines), clock.now(), config.LEDGER_INTERVAL_SECONDS)
+      if (alarm) throw new Alarm(says)
+      return says
+    },
+    partitions: async () => {
+      const { alarm, says } = monthsInWords(await lookAtMonths(engines))
+      if (alarm) throw new Alarm(says)
+      return says
+    },
   }
 }

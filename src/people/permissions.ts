@@ -66,6 +66,8 @@ export const permissions = {
   'exhibit.withdraw': people('alteration', ...supervisors),
   'exhibit.move': people('combination', ...supervisors),
 
+  'custody.read': people('consultation', ...seers, 'retention', 'auditor'),
+
   'bundle.request': people('disclosure', 'disclosure'),
   'bundle.read': people('consultation', ...supervisors, 'disclosure'),
 
@@ -90,7 +92,11 @@ export const permissions = {
   'job.list': people('administration', 'admin'),
   'job.retry': people('administration', 'admin'),
 
-  'keys.read': 'anyone',
+  'entry.list': people('consultation', 'auditor'),
+  'entry.read': people('consultation', 'auditor'),
+  'entry.export': people('consultation', 'auditor'),
+
+  'ledger.read': 'anyone',
   health: 'anyone',
   docs: 'anyone',
 } as const satisfies Record<string, Rule>

@@ -68,7 +68,7 @@ describe('the table of permissions', () => {
   })
 
   it('can be read', () => {
-    expect(inWords('keys.read')).toBe('anyone')
+    expect(inWords('ledger.read')).toBe('anyone')
     expect(inWords('me.read')).toBe('any person')
     expect(inWords('camera.shortfall')).toBe('docks, supervisor, admin')
   })

@@ -212,6 +212,8 @@ describe('the pages about itself', () => {
           store: { ok: true, says: expect.stringContaining('versions') },
           issuer: { ok: true, says: 'answers' },
           sandbox: { ok: true, says: expect.stringContaining('ffmpeg') },
+          ledger: { ok: true, says: 'not begun: the first worker begins it' },
+          partitions: { ok: true, says: expect.stringContaining('months ahead') },
           redis: { ok: true, says: 'answers' },
         },
       },
@@ -274,7 +276,10 @@ describe('the pages about itself', () => {
     const { status, body } = await test.ask('GET', '/api/v1/ledger/keys')
     const { kid, publicJwk } = test.engines.receiptKey
     expect(status).toBe(200)
-    expect(body).toEqual({ keys: [{ ...publicJwk, kid, use: 'sig', alg: 'EdDSA', from: expect.any(String) }] })
+    expect(body).toEqual({
+      keys: [{ ...publicJwk, kid, use: 'sig', alg: 'EdDSA', from: expect.any(String) }],
+      logs: [],
+    })
   })
 })
 

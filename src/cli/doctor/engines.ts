@@ -6,6 +6,8 @@ import type { Log } from '../../engines/log.ts'
 import { refuseWrongSchema } from '../../engines/migrate.ts'
 import { connect, type Db } from '../../engines/postgres.ts'
 import { hastyRedis } from '../../engines/redis.ts'
+import { monthsInWords, monthsOf, partitionsOf } from '../../ledger/partitions.ts'
+import { logInWords, lookAtLog } from '../../ledger/standing.ts'
 import { issuerKeys } from '../../people/issuer.ts'
 import { broken, type Check, weak, well } from './check.ts'
 
@@ -40,6 +42,27 @@ const schemaCheck = (config: Config, log: Log): Check => ({
   look: async () => {
     await withDatabase(config, log, refuseWrongSchema)
     return well('the database and this release fit each other')
+  },
+})
+
+const partitionsCheck = (config: Config, log: Log): Check => ({
+  name: 'partitions',
+  look: async () => {
+    const months = monthsOf(await withDatabase(config, log, partitionsOf), Temporal.Now.instant())
+    const { alarm, says } = monthsInWords(months)
+    if (!alarm) return well(says)
+    // In the month after the last, nothing could be recorded any more, and so nothing done.
+    return months.ahead < 1 ? broken(says) : weak(says)
+  },
+})
+
+const ledgerCheck = (config: Config, log: Log): Check => ({
+  name: 'ledger',
+  look: async () => {
+    const standing = await withDatabase(config, log, async (db) => await lookAtLog({ db }))
+    const { alarm, says } = logInWords(standing, new Date(), config.LEDGER_INTERVAL_SECONDS)
+    if (!alarm) return well(says)
+    return standing?.halted == null ? weak(says) : broken(says)
   },
 })
 
@@ -101,6 +124,8 @@ const issuerCheck = (config: Config): Check => ({
 export const engineChecks = (config: Config, log: Log): Check[] => [
   databaseCheck(config, log),
   schemaCheck(config, log),
+  partitionsCheck(config, log),
+  ledgerCheck(config, log),
   redisCheck(config, log),
   storeCheck(config),
   issuerCheck(config),

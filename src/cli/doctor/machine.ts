@@ -7,6 +7,7 @@ import { makeFfmpeg } from '../../engines/ffmpeg.ts'
 import type { Log } from '../../engines/log.ts'
 import { readKeyFile } from '../../engines/receipt-key.ts'
 import { makeScratch } from '../../engines/scratch.ts'
+import { readKeyOf } from '../../engines/signing-key.ts'
 import { publishedKeys } from '../../ledger/receipt-keys.ts'
 import { inBytes } from '../words.ts'
 import { broken, type Check, weak, well } from './check.ts'
@@ -71,10 +72,12 @@ const keyCheck = (config: Config, log: Log): Check => ({
     const open = process.platform !== 'win32' && ((await stat(file)).mode & 0o077) !== 0
     if (open) return weak(`${kid}; other users of this machine may read its file: chmod 600 it`)
     const published = await withDatabase(config, log, publishedKeys).catch(() => undefined)
-    if (published?.some((key) => key.kid === kid && key.to !== undefined))
-      return broken(`${kid} is retired: receipts must be signed with another`)
-    if (published?.some((key) => key.kid === kid)) return well(`${kid}, published`)
-    return weak(`${kid}, not published yet; the api does that when it starts`)
+    const current = published?.find((key) => key.to === undefined)
+    if (current === undefined) return weak(`${kid}, not published yet; the api does that when it starts`)
+    const held = await readKeyOf(file, current.x).catch(() => undefined)
+    if (held === undefined) return broken(`${kid} is not in force: receipts must be signed with ${current.kid}`)
+    if (held.kid === kid) return well(`${kid}, published`)
+    return weak(`${held.kid} is in force and not in its place yet: run \`exhibit keys rotate --use receipts\` again`)
   },
 })
 
