@@ -60,6 +60,10 @@ const inWords: Record<string, (told: Told, nameOf: (id: string | undefined) => s
   },
 }
 
+/** One act in words, by what its detail says. People are not named, nor any other case. */
+export const inHistory = (action: string, detail: Json): string =>
+  inWords[action]?.(toldBy(detail), () => gone) ?? action
+
 /** The acts that a history tells of. */
 export const actions: readonly string[] = Object.keys(inWords)
 

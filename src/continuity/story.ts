@@ -1,0 +1,121 @@
+import { Value } from 'typebox/value'
+import {
+  type CaseId,
+  type ClipId,
+  type DockId,
+  type EntryId,
+  IdOf,
+  type PersonId,
+  type RecordingId,
+} from '../base/ids.ts'
+import type { Db, Tx } from '../engines/postgres.ts'
+import { placesOf } from '../ledger/proofs.ts'
+import { type Act, actOf, type EntryRow, type Standing } from './act.ts'
+import type { Facts } from './facts.ts'
+import type { LogView } from './log-view.ts'
+import { entriesBy, namesOfDocks, namesOfPeople, nextEntries, type Place, relatedTo } from './queries.ts'
+import type { Sight } from './sight.ts'
+import { textAt } from './telling.ts'
+
+/** What the entries of a story are about, and in which cases. */
+export type Scope = { clip: ClipId | null; subjects: readonly string[]; caseOf: ReadonlyMap<string, CaseId> }
+
+/**
+ * A recording's story is that of its uploads, its clips, and of what it and they became in cases; a clip's that of itself
+ * and of its recording, without what concerns other clips alone.
+ */
+export const scopeOf = async (db: Db | Tx, recording: RecordingId, clip: ClipId | null): Promise<Scope> => {
+  const related = await relatedTo(db, recording)
+  const mine = related.filter((each) => clip === null || each.clip === null || each.clip === clip)
+  const inCases = related.flatMap((each) => (each.case === null ? [] : [[each.id, each.case] as const]))
+  return { clip, subjects: [...new Set([recording, ...mine.map(({ id }) => id)])], caseOf: new Map(inCases) }
+}
+
+/** How a story is told: to whom, up to which entry, and under which heads of the log. `named`: people by their names. */
+export type Telling = {
+  scope: Scope
+  facts: Facts
+  logs: readonly LogView[]
+  see: Sight
+  until: EntryId
+  named: boolean
+}
+
+const momentIn = (id: EntryId): string => id.slice(0, 13)
+
+/** The last id that can be born in the millisecond of this one: within one, ids are in no order. */
+export const endOfMoment = (id: EntryId): EntryId => `${momentIn(id)}-7fff-bfff-ffffffffffff` as EntryId
+
+const isPersonId = (id: string): id is PersonId => Value.Check(IdOf.person, id)
+const isDockId = (id: string): id is DockId => Value.Check(IdOf.dock, id)
+
+const namesIn = async (db: Db, rows: Iterable<EntryRow>): Promise<Map<string, string>> => {
+  const ids = { person: new Set<string>(), dock: new Set<string>() }
+  for (const { parts } of rows) {
+    const [kind, id] = [textAt(parts.actor?.value, 'kind'), textAt(parts.actor?.value, 'id')]
+    if ((kind === 'person' || kind === 'dock') && id !== undefined) ids[kind].add(id)
+  }
+  const found = [
+    ...(await namesOfPeople(db, [...ids.person].filter(isPersonId))),
+    ...(await namesOfDocks(db, [...ids.dock].filter(isDockId))),
+  ]
+  return new Map(found.map(({ id, name }) => [id, name]))
+}
+
+/** As they are by their ids; of those of one millisecond, which are in no order by them, by their own time. */
+const inTime = (found: readonly Place[], rows: ReadonlyMap<EntryId, EntryRow>): Place[] => {
+  const at = ({ id }: Place): string => textAt(JSON.parse(rows.get(id)?.entry ?? '{}'), 'at') ?? ''
+  return found.toSorted((one, other) => {
+    if (momentIn(one.id) !== momentIn(other.id)) return one.id < other.id ? -1 : 1
+    return at(one) < at(other) ? -1 : 1
+  })
+}
+
+const nowhere: Omit<Standing, 'leaf'> = { origin: null, index: null, underCheckpoint: false }
+
+/** The acts after one, oldest first, `limit` at most; `next`: after which one it goes on, null at the end. */
+export const actsAfter = async (
+  db: Db,
+  { scope, facts, logs, see, until, named }: Telling,
+  after: EntryId | undefined,
+  limit: number,
+): Promise<{ acts: Act[]; next: EntryId | null }> => {
+  const more = await nextEntries(db, scope.subjects, scope.clip, { after, until, limit: limit + 1 })
+  const found = more.slice(0, limit)
+  const ids = found.map(({ id }) => id)
+  const rows = await entriesBy(db, ids)
+  const places = await placesOf(db, ids)
+  const names = named ? await namesIn(db, rows.values()) : new Map<string, string>()
+  const standingOf = (id: EntryId): Omit<Standing, 'leaf'> => {
+    const place = places.get(id)
+    if (place === undefined) return nowhere
+    const { origin, index } = place
+    const size = logs.find((log) => log.origin === origin)?.checkpoint?.size ?? 0
+    return { origin, index, underCheckpoint: index < size }
+  }
+  const acts = inTime(found, rows).map(({ id, about }) => {
+    const row = rows.get(id)
+    if (row === undefined) throw new Error('an entry without its body')
+    const around = {
+      about,
+      caseOf: scope.caseOf,
+      nameOf: (_kind: string, who: string) => names.get(who) ?? null,
+      standing: standingOf(id),
+      source: facts.sha256,
+    }
+    return actOf(row, see, around)
+  })
+  return { acts, next: more.length > limit ? (found.at(-1)?.id ?? null) : null }
+}
+
+const atOnce = 100
+
+/** Every act of a story, oldest first, a hundred at a time: each read by itself, so that no transaction spans them. */
+export async function* allActs(db: Db, telling: Telling): AsyncGenerator<Act[]> {
+  for (let after: EntryId | undefined; ; ) {
+    const { acts, next } = await actsAfter(db, telling, after, atOnce)
+    if (acts.length > 0) yield acts
+    if (next === null) return
+    after = next
+  }
+}
