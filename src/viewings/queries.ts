@@ -183,25 +183,39 @@ export const peakOf = async (db: Db, rendition: RenditionId): Promise<number> =>
   return peak ?? 0
 }
 
+export type WatchedWrite = {
+  viewing: Pick<ViewingRow, 'id' | 'watched'>
+  changed: WatchedRange[]
+  now: Date
+  expiresAt: Date
+}
+
 /**
- * Writes ranges into an open viewing, and its new end. False when the ranges are no longer what they were, or it is over:
- * nothing was written.
+ * Writes what of each viewing was watched, and how long it lives on, where it is open and nobody else wrote meanwhile: in
+ * one statement. Answers the viewings that it wrote; each may be there once.
  */
-export const writeWatched = async (
-  db: Db,
-  { id, watched }: Pick<ViewingRow, 'id' | 'watched'>,
-  changed: WatchedRange[],
-  { now, expiresAt }: { now: Date; expiresAt: Date },
-): Promise<boolean> => {
-  const { numUpdatedRows } = await db
-    .updateTable('viewings')
-    .set({ watched: JSON.stringify(changed), expiresAt })
-    .where('id', '=', id)
-    .where('endedAt', 'is', null)
-    .where('expiresAt', '>', now)
-    .where(sql<boolean>`watched = ${JSON.stringify(watched)}::jsonb`)
-    .executeTakeFirst()
-  return numUpdatedRows === 1n
+export const writeWatched = async (db: Db, writes: readonly WatchedWrite[]): Promise<Set<ViewingId>> => {
+  const rows = writes.map(({ viewing: { id, watched }, changed, now, expiresAt }) => ({
+    id,
+    watched,
+    changed,
+    now: now.toISOString(),
+    expiresAt: expiresAt.toISOString(),
+  }))
+  const written = await sql<{ id: ViewingId }>`
+    with asked as (
+      select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
+        as given (id uuid, watched jsonb, changed jsonb, now timestamptz, "expiresAt" timestamptz)
+    ), held as (
+      -- In one order everywhere: another api may be writing some of the same.
+      select viewings.id from viewings join asked on asked.id = viewings.id order by viewings.id for update of viewings
+    )
+    update viewings set watched = asked.changed, expires_at = asked."expiresAt"
+    from asked join held on held.id = asked.id
+    where viewings.id = asked.id and viewings.ended_at is null and viewings.expires_at > asked.now
+      and viewings.watched = asked.watched
+    returning viewings.id`.execute(db)
+  return new Set(written.rows.map(({ id }) => id))
 }
 
 // Expired, or its person suspended, or its recording no longer to be seen.

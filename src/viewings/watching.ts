@@ -3,11 +3,13 @@ import type { RecordingId, RenditionId } from '../base/ids.ts'
 import { tokenDigest } from '../base/link-token.ts'
 import { Problem } from '../base/problem.ts'
 import type { Engines } from '../engines/engines.ts'
+import type { Db } from '../engines/postgres.ts'
 import type { RenditionRow, WatchedRange } from '../engines/tables.ts'
 import { recordRefusal } from '../ledger/refusals.ts'
 import { renditionKey } from '../renditions/rendition.ts'
+import { inBatches } from './in-batches.ts'
 import { endAfter } from './opening.ts'
-import { type ViewingRow, viewingByToken, viewingWithObject, writeWatched } from './queries.ts'
+import { type ViewingRow, viewingByToken, viewingWithObject, type WatchedWrite, writeWatched } from './queries.ts'
 import { isComplete, isPlayable, whyUnplayable, whyUnseen } from './viewing.ts'
 import { covers, withRange } from './watched.ts'
 
@@ -49,6 +51,23 @@ export const isKnown = async (engines: Engines, token: string): Promise<boolean>
 /** What is watched for long is written anew this often, so that the viewing lives on. */
 const extendMs = 30_000
 
+const writers = new WeakMap<Db, (write: WatchedWrite) => Promise<boolean>>()
+
+/** Many who watch at once share commits. */
+const writerOf = (db: Db): ((write: WatchedWrite) => Promise<boolean>) => {
+  const known = writers.get(db)
+  if (known !== undefined) return known
+  const made = inBatches<WatchedWrite>(
+    ({ viewing }) => viewing.id,
+    async (writes) => {
+      const written = await writeWatched(db, writes)
+      return ({ viewing }) => written.has(viewing.id)
+    },
+  )
+  writers.set(db, made)
+  return made
+}
+
 /**
  * Writes down that a range is about to be seen, and lets the viewing live on; nothing is written where both were done just
  * now. Throws what `admit` does when the viewing is over meanwhile.
@@ -64,7 +83,7 @@ const noteWatched = async (
   const extended = expiresAt.getTime() - viewing.expiresAt.getTime() < extendMs
   if (extended && covers(viewing.watched, range)) return
   const changed = withRange(viewing.watched, range)
-  if (await writeWatched(engines.db, viewing, changed, { now, expiresAt })) return
+  if (await writerOf(engines.db)({ viewing, changed, now, expiresAt })) return
   // Another segment of the same viewing was quicker, or it has ended.
   await noteWatched(engines, token, await viewingAt(engines, token), range)
 }
