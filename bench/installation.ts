@@ -63,7 +63,8 @@ const untilReady = async (url: string, { child }: Started): Promise<void> => {
 const environmentFor = async (stack: Stack, name: string): Promise<Record<string, string>> => {
   const { postgres, redis, gateway, identityProvider } = stack.engines
   const keyFile = join(stack.engines.keysDir, `${name}.json`)
-  await makeKeyFile(keyFile)
+  const logKeyFile = join(stack.engines.keysDir, `${name}-log.json`)
+  for (const file of [keyFile, logKeyFile]) await makeKeyFile(file)
   const port = String(await stack.port())
   return {
     DATABASE_URL: postgres.appUrl(name),
@@ -76,6 +77,7 @@ const environmentFor = async (stack: Stack, name: string): Promise<Record<string
     S3_KEY_PREFIX: `${name}/`,
     OIDC_ISSUER: identityProvider.issuer,
     RECEIPT_KEY_FILE: keyFile,
+    LOG_KEY_FILE: logKeyFile,
     SCRATCH_DIR: join(stack.folder, 'scratch'),
     HTTP_PORT: port,
     PUBLIC_URL: `http://127.0.0.1:${port}`,

@@ -1,6 +1,8 @@
 import { loadavg } from 'node:os'
+import { append } from './append.ts'
 import { bundle } from './bundle.ts'
 import { clip } from './clip.ts'
+import { sequencing } from './ledger.ts'
 import { describeMachine } from './machine.ts'
 import { memory } from './memory.ts'
 import { playback } from './playback.ts'
@@ -23,6 +25,8 @@ const rows: Record<string, (stack: Stack) => Promise<Row>> = {
   transcode,
   watching,
   clip,
+  append,
+  sequencing,
   bundle,
   retention,
 }

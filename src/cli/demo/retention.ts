@@ -1,6 +1,5 @@
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { type Static, Type } from 'typebox'
 import { IdOf, type PurgeId, type RecordingId } from '../../base/ids.ts'
 import { publicKeysIn } from '../../custody/verify-receipt.ts'
@@ -12,8 +11,8 @@ import { counted, inBytes, printable } from '../words.ts'
 import type { AskAs } from './caller.ts'
 import { tokenOf } from './caller.ts'
 import type { Scene } from './scene.ts'
+import { until } from './until.ts'
 
-const withinMs = 60_000
 const grace = 'PT2S'
 const Accepted = Type.Object({ id: IdOf.purge })
 
@@ -73,14 +72,6 @@ export const keepToTheSchedule = async (
   if (exhibit === undefined) return
   const kept = await askAs('investigator', 'GET', `/recordings/${exhibit}`, RecordingView)
   tell.check('what is in an open case was not touched', kept.status === 'active')
-}
-
-const until = async <T>(signal: AbortSignal, what: string, look: () => Promise<T | undefined>): Promise<T> => {
-  for (const limit = Date.now() + withinMs; ; await delay(300, undefined, { signal })) {
-    const found = await look()
-    if (found !== undefined) return found
-    if (Date.now() > limit) throw new Failure(`${what} did not come in time.`)
-  }
 }
 
 const purge = async (askAs: AskAs, signal: AbortSignal): Promise<Static<typeof PurgeView>> => {

@@ -7,6 +7,7 @@ import { callers } from './caller.ts'
 import { openTheCase } from './case.ts'
 import { dockTheShift } from './docking.ts'
 import { fetchOne } from './fetching.ts'
+import { tellTheLedger } from './ledger.ts'
 import { keepToTheSchedule } from './retention.ts'
 import type { Scene } from './scene.ts'
 import { watchOne } from './watching.ts'
@@ -23,6 +24,8 @@ export const tellStory = async (on: Omit<Scene, 'askAs'>): Promise<void> => {
   const opened = await openTheCase(scene, items)
   if (opened !== undefined) await exportBundle(scene, opened)
   await keepToTheSchedule(scene, items, opened?.recording)
+  const told = opened?.recording ?? items.find(({ status }) => status === 'active')?.id
+  if (told !== undefined) await tellTheLedger(scene, told)
 }
 
 const seeTheCatalogue = async ({ tell, askAs }: Scene): Promise<Static<typeof RecordingView>[]> => {
