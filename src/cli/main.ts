@@ -1,35 +1,26 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
 import manifest from '../../package.json' with { type: 'json' }
-import { bucketsCommand } from './buckets.ts'
-import { demoCommand } from './demo.ts'
-import { dockCommand } from './dock/command.ts'
-import { doctorCommand } from './doctor.ts'
 import { sentence } from './failure.ts'
-import { keysCommand } from './keys.ts'
-import { migrateCommand } from './migrate.ts'
-import { retentionCommand } from './retention.ts'
-import { routesCommand } from './routes.ts'
-import { tokenCommand } from './token.ts'
-import { upCommand } from './up.ts'
-import { verifyCommand } from './verify.ts'
 
-/** Every command of `exhibit`, in the order in which `--help` lists them. */
-const commands: (() => Command)[] = [
-  demoCommand,
-  upCommand,
-  tokenCommand,
-  dockCommand,
-  verifyCommand,
-  retentionCommand,
-  doctorCommand,
-  migrateCommand,
-  bucketsCommand,
-  keysCommand,
-  routesCommand,
-]
+/** Every command of `exhibit`, in the order in which `--help` lists them. One that is asked for is loaded alone. */
+const commands: Record<string, () => Promise<Command>> = {
+  demo: async () => (await import('./demo.ts')).demoCommand(),
+  up: async () => (await import('./up.ts')).upCommand(),
+  token: async () => (await import('./token.ts')).tokenCommand(),
+  dock: async () => (await import('./dock/command.ts')).dockCommand(),
+  verify: async () => (await import('./verify.ts')).verifyCommand(),
+  ledger: async () => (await import('./ledger.ts')).ledgerCommand(),
+  witness: async () => (await import('./witness.ts')).witnessCommand(),
+  retention: async () => (await import('./retention.ts')).retentionCommand(),
+  doctor: async () => (await import('./doctor.ts')).doctorCommand(),
+  migrate: async () => (await import('./migrate.ts')).migrateCommand(),
+  buckets: async () => (await import('./buckets.ts')).bucketsCommand(),
+  keys: async () => (await import('./keys.ts')).keysCommand(),
+  routes: async () => (await import('./routes.ts')).routesCommand(),
+}
 
-const exhibit = (): Command => {
+const exhibit = async (asked = ''): Promise<Command> => {
   const program = new Command('exhibit')
     .description(manifest.description)
     .version(manifest.version)
@@ -38,7 +29,8 @@ const exhibit = (): Command => {
       'after',
       '\nA command ends with 0 only when it did what it was asked. EXHIBIT_DEBUG=1 shows where an error came from.',
     )
-  for (const make of commands) program.addCommand(make())
+  const load = Object.hasOwn(commands, asked) ? commands[asked] : undefined
+  for (const make of load === undefined ? Object.values(commands) : [load]) program.addCommand(await make())
   return program
 }
 
@@ -54,4 +46,6 @@ process.on('uncaughtException', (error) => {
 // A reader that has seen enough, such as `head`, is no error to tell of; but what was asked was not done to the end.
 process.stdout.on('error', () => process.exit(1))
 
-await exhibit().parseAsync().catch(fail)
+await exhibit(process.argv[2])
+  .then(async (program) => await program.parseAsync())
+  .catch(fail)
