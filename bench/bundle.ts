@@ -9,6 +9,8 @@ import { bundleById } from '../src/bundles/queries.ts'
 import { openCase } from '../src/cases/actions.ts'
 import { addExhibit } from '../src/cases/exhibits.ts'
 import { putMember } from '../src/cases/members.ts'
+import { beginLog } from '../src/ledger/log.ts'
+import { sequence } from '../src/ledger/sequencer.ts'
 import { runOf, someone, takeIn } from './arrival.ts'
 import { makeFootage } from './footage.ts'
 import { install } from './installation.ts'
@@ -24,6 +26,7 @@ const mib = 1024 * 1024
 export const bundle = async (stack: Stack): Promise<Row> => {
   await using installation = await install(stack, { worker: false, settings: { BUNDLES_OWED: '1000' } })
   const { engines } = installation
+  await beginLog(engines)
   const [dock] = await installation.docks(1)
   if (dock === undefined) throw new Error('no dock')
   const maker = await someone(engines, 'investigator')
@@ -42,6 +45,8 @@ export const bundle = async (stack: Stack): Promise<Row> => {
   const ours = contender(async () => {
     const words = { recipient: 'Bench', purpose: 'Bench', includeOriginals: true }
     const { id } = await requestBundle(engines, officer, caseId, { exhibitIds, ...words })
+    // What a worker does every second; a bundle waits for it.
+    await sequence(engines)
     const began = performance.now()
     await makeBundle(engines, id, runOf())
     const rate = (size * 1000) / (performance.now() - began)

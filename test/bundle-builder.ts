@@ -6,10 +6,11 @@ import { type BundleId, type CaseId, type ClipId, type EntryId, type ExhibitId, 
 import type { BundleFile, BundleStory, ExhibitStory, MediaFile, Provenance } from '../src/bundles/story.ts'
 import type { PublishedKey } from '../src/ledger/receipt-keys.ts'
 import { type Zipped, zipOf } from './bundle-zip.ts'
+import { pathIn, treeOf } from './second-tree.ts'
 
 /** The files of a bundle by their paths below its top folder. */
 export type Files = Map<string, Buffer>
-export type Built = { top: string; files: Files; story: BundleStory; key: PublishedKey }
+export type Built = { top: string; files: Files; story: BundleStory; key: PublishedKey; log: BuiltLog }
 
 const sha256 = (...pieces: (Uint8Array | string)[]): Sha256 => {
   const hash = createHash('sha256')
@@ -56,6 +57,55 @@ const signed = (claims: Value, { key, privateKey }: ReturnType<typeof makeKey>):
   return `${text}.${sign(null, Buffer.from(text), privateKey).toString('base64url')}`
 }
 
+/** Keys of notes (C2SP signed-note): `type` 1 signs as a log, 4 as a witness. */
+const noteKey = (name: string, type: 1 | 4, privateKey: KeyObject = generateKeyPairSync('ed25519').privateKey) => {
+  const { x = '' } = createPublicKey(privateKey).export({ format: 'jwk' })
+  const key = Buffer.concat([Buffer.from([type]), Buffer.from(x, 'base64url')])
+  const id = sha256(`${name}\n`, key).slice(0, 8)
+  return { name, id, privateKey, vkey: `${name}+${id}+${key.toString('base64')}` }
+}
+type Signer = ReturnType<typeof noteKey>
+
+const signatureLine = ({ name, id }: Signer, signature: Buffer): string =>
+  `— ${name} ${Buffer.concat([Buffer.from(id, 'hex'), signature]).toString('base64')}\n`
+
+/** A signed head, and below it what a witness says of it, when. */
+const signedHead = (text: string, log: Signer, witness: Signer, seconds: number): string => {
+  const time = Buffer.alloc(8)
+  time.writeBigUInt64BE(BigInt(seconds))
+  const seen = sign(null, Buffer.from(`cosignature/v1\ntime ${seconds}\n${text}`), witness.privateKey)
+  const lines = [signatureLine(log, sign(null, Buffer.from(text), log.privateKey))]
+  return `${text}\n${[...lines, signatureLine(witness, Buffer.concat([time, seen]))].join('')}`
+}
+
+const inBase64 = (bytes: Buffer): string => bytes.toString('base64')
+
+/** The log that has the entries of the bundle among its leaves, and a witness of it. */
+type BuiltLog = { origin: string; vkey: string; witness: string; checkpoint: string; size: number }
+
+/** Some leaves of others, and these at 3, 10, 17 and so on. */
+export const growLog = (
+  own: readonly string[],
+  { logKey, witnessKey }: Pick<Wanted, 'logKey' | 'witnessKey'> = {},
+  origin = 'log.example.org/exhibit',
+) => {
+  const size = 7 * own.length + 5
+  const leaves = Array.from({ length: size }, (_, n) => Buffer.from(sha256(`the leaf ${n} of somebody else`), 'hex'))
+  const indexes = own.map((_, n) => 7 * n + 3)
+  for (const [n, leaf] of own.entries()) leaves[indexes[n] ?? 0] = Buffer.from(leaf, 'hex')
+  const tree = treeOf(leaves)
+  const log = noteKey(origin, 1, logKey)
+  const witness = noteKey('witness.example.org/w1', 4, witnessKey)
+  const text = `${log.name}\n${size}\n${inBase64(tree(0, size))}\n`
+  const checkpoint = signedHead(text, log, witness, 1_795_644_960)
+  const proofs = indexes.map((index) => {
+    const head = ['c2sp.org/tlog-proof@v1', `extra ${inBase64(leaves[index] ?? Buffer.alloc(0))}`, `index ${index}`]
+    return [...head, ...pathIn(tree, index, 0, size).map(inBase64), '', checkpoint].join('\n')
+  })
+  const built: BuiltLog = { origin: log.name, vkey: log.vkey, witness: witness.vkey, checkpoint, size }
+  return { built, indexes, proofs }
+}
+
 const json = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value, null, 2)}\n`)
 const fileOf = (place: string, bytes: Buffer): BundleFile => ({
   path: place,
@@ -83,22 +133,25 @@ type Wanted = {
   clip: Buffer
   title?: string
   page?: (story: BundleStory) => string
-  /** What signs the receipts; one of its own where none is given. */
+  /** What signs the receipts, the head of the log, and that a witness saw it; one of its own where none is given. */
   privateKey?: KeyObject
+  logKey?: KeyObject
+  witnessKey?: KeyObject
 }
 
 /**
  * A bundle of one recording and one clip of another, made from the layout that docs/verify.md describes and apart from the
  * product's own maker.
  */
-export const buildBundle = ({ recording, clip, title = 'A case', page, privateKey }: Wanted): Built => {
-  const signer = makeKey(privateKey)
+export const buildBundle = ({ recording, clip, title = 'A case', page, ...signing }: Wanted): Built => {
+  const signer = makeKey(signing.privateKey)
   const bundle = newId<BundleId>()
   const top = `exhibit-bundle-${bundle}`
   const files: Files = new Map()
   const theCase = { id: newId<CaseId>(), reference: 'OP/2026/7', title }
   const entries: BundleStory['entries'] = []
   const receipts: BundleStory['receipts'] = []
+  const leaves: string[] = []
 
   const take = (bytes: Buffer, filename: string): Provenance['source'] => {
     const id = newId<RecordingId>()
@@ -107,7 +160,12 @@ export const buildBundle = ({ recording, clip, title = 'A case', page, privateKe
     const actor = { kind: 'service', id: 'take-into-custody' }
     const { leaf, disclosed } = discloseEntry(entryId, 'recording.verified', subject, actor)
     const entryPath = `proofs/entries/${entries.length + 1}.entry.json`
-    entries.push({ path: entryPath, ...disclosed })
+    leaves.push(leaf)
+    entries.push({
+      path: entryPath,
+      proof: { path: entryPath.replace('.entry.json', '.tlog-proof'), text: '' },
+      ...disclosed,
+    })
     files.set(entryPath, json(disclosed))
     const facts = { camera: 'BWC-004217' as CameraSerial, filename, size: bytes.length, sha256: sha256(bytes) }
     const stated = { iss: 'exhibit.example.org', iat: 1795644910, uploadId: newId<UploadId>(), recordingId: id }
@@ -176,7 +234,9 @@ export const buildBundle = ({ recording, clip, title = 'A case', page, privateKe
       files: [{ ...media, is: 'the exhibit', isNot: 'a copy for viewing', run: null }],
     }
     const provenancePath = `${folder}/provenance.json`
+    const statementPath = `${folder}/continuity.pdf`
     files.set(provenancePath, json(provenance))
+    files.set(statementPath, Buffer.from('%PDF-1.7\n'))
     return {
       ...{
         item,
@@ -187,20 +247,29 @@ export const buildBundle = ({ recording, clip, title = 'A case', page, privateKe
         media,
         provenance,
         provenancePath,
+        statementPath,
       },
       ...{ viewingCopy: null, original: null, playable: true, receipt: source.receipt },
       story: [
-        { at: source.recordedAt, words: 'Recorded by the camera BWC-004217.', entry: null },
+        { at: source.recordedAt, words: 'Recorded by the camera BWC-004217.', entry: null, leaf: null },
         {
           at: '2026-11-25T22:15:10.000Z',
           words: 'Stored, read back whole, and receipted.',
           entry: entries.at(-1)?.path ?? null,
+          leaf: { index: 0, size: 0 },
         },
       ],
     }
   }
 
   const exhibits = [exhibit(1, recording, null), exhibit(2, clip, Buffer.concat([recording, clip]))]
+  const { built: log, indexes, proofs } = growLog(leaves, signing)
+  for (const [n, entry] of entries.entries()) {
+    const [index = 0, text = ''] = [indexes[n], proofs[n]]
+    entry.proof.text = text
+    files.set(entry.proof.path, Buffer.from(text))
+    for (const line of exhibits[n]?.story ?? []) if (line.entry === entry.path) line.leaf = { index, size: log.size }
+  }
   const schedule = exhibits.map(({ item, reference, description, media }) => ({
     ...{ item, reference, description, content: 'Footage', location: media.path, range: 'the whole', evidence: 'Yes' },
     ...{ sha256: media.sha256, listed: '2026-11-26' },
@@ -208,7 +277,10 @@ export const buildBundle = ({ recording, clip, title = 'A case', page, privateKe
   files.set('data/schedules/MG6C.json', json({ items: schedule }))
   files.set('data/schedules/MG6C.csv', Buffer.from('item,description\r\n1,"What AB/1 shows"\r\n'))
   files.set('data/schedules/MG6C.pdf', Buffer.from('%PDF-1.7\n'))
-  files.set('proofs/keys.json', json({ keys: [signer.key] }))
+  const { origin, vkey } = log
+  const keys = { keys: [signer.key], log: { origin, vkey }, logs: [{ number: 1, origin, vkey, from: signer.key.from }] }
+  files.set('proofs/keys.json', json(keys))
+  files.set('proofs/checkpoint', Buffer.from(log.checkpoint))
   files.set('README.txt', Buffer.from('Check with sha256sum -c manifest-sha256.txt\n'))
   files.set('bagit.txt', Buffer.from('BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n'))
   files.set('bag-info.txt', Buffer.from(`External-Identifier: ${bundle}\n`))
@@ -230,10 +302,20 @@ export const buildBundle = ({ recording, clip, title = 'A case', page, privateKe
     manifest: [...files].filter(([name]) => name.startsWith('data/')).map(([name, bytes]) => fileOf(name, bytes)),
     receipts,
     entries,
-    keys: [signer.key],
+    checkpoints: [{ path: 'proofs/checkpoint', note: log.checkpoint }],
+    keys,
   }
   files.set('data/index.html', Buffer.from(page?.(story) ?? '<!doctype html><title>A bundle</title>'))
-  return { top, files: seal(files), story, key: signer.key }
+  return { top, files: seal(files), story, key: signer.key, log }
+}
+
+/** The same bundle as it was made before bundles carried proofs. */
+export const withoutProofs = (built: Built): Built => {
+  const files = new Map(built.files)
+  for (const name of files.keys())
+    if (/\.tlog-proof$|^proofs\/checkpoint|\/continuity\.pdf$/.test(name)) files.delete(name)
+  files.set('proofs/keys.json', json({ keys: [built.key] }))
+  return { ...built, files: seal(files) }
 }
 
 /** The files as a ZIP holds them, to be made wrong or not. */

@@ -13,8 +13,11 @@ import { addExhibit } from '../src/cases/exhibits.ts'
 import type { BundleRow } from '../src/engines/bundle-tables.ts'
 import type { Engines } from '../src/engines/engines.ts'
 import type { Run } from '../src/jobs/catalogue.ts'
+import { beginLog } from '../src/ledger/log.ts'
+import { sequence } from '../src/ledger/sequencer.ts'
 import type { Person } from '../src/people/person.ts'
 import { runOf } from './footsteps.ts'
+import { textOf } from './pdf-text.ts'
 
 export const run = promisify(execFile)
 
@@ -34,13 +37,24 @@ export const put = async (
   return (await addExhibit(engines, person, into, said)).id
 }
 
+/** Brings every entry under a signed head of the log, as a worker does every second. */
+export const published = async (engines: Engines): Promise<void> => {
+  await beginLog(engines)
+  await sequence(engines)
+}
+
+/** Asks for a bundle, whose entries are under a signed head when it is answered. */
 export const askBundle = async (
   engines: Engines,
   person: Person,
   of: CaseId,
   exhibitIds: ExhibitId[],
   over: Partial<BundleRequest> = {},
-): Promise<BundleId> => (await requestBundle(engines, person, of, { ...words, exhibitIds, ...over })).id
+): Promise<BundleId> => {
+  const { id } = await requestBundle(engines, person, of, { ...words, exhibitIds, ...over })
+  await published(engines)
+  return id
+}
 
 export const bundleRow = async ({ db }: Engines, id: BundleId): Promise<BundleRow> => {
   const row = await bundleById(db, id)
@@ -72,6 +86,12 @@ export const unpacked = async (engines: Engines, id: BundleId, into: string): Pr
 
 export const jsonIn = async (folder: string, name: string) =>
   JSON.parse(await readFile(path.join(folder, name), 'utf8'))
+
+/** What a reader sees of a file of an unpacked bundle. */
+export const readable = async (folder: string, name: string): Promise<string> => {
+  const bytes = await readFile(path.join(folder, name))
+  return name.endsWith('.pdf') ? textOf(bytes) : bytes.toString()
+}
 
 /** Judges a folder by the words of RFC 8493 alone, with nothing of ours. Answers what is wrong with it. */
 const bagCheck = `

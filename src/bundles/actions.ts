@@ -160,6 +160,7 @@ const view = (bundle: ShownBundle) => {
     ...{ recipient, purpose, includeOriginals, exhibits },
     state: lost ? ('failed' as const) : bundle.state,
     progress,
+    waitsFor: bundle.state === 'owed' && !lost ? bundle.waitsFor : null,
     failure: lost ? gaveUp : bundle.failure,
     ...{ size, sha256 },
     askedAt: iso(bundle.askedAt),

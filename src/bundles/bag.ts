@@ -39,7 +39,7 @@ const exhibitLines = ({ exhibits }: BundleStory): string[] =>
 
 /** What somebody reads who has nothing but this folder. */
 export const readme = (story: BundleStory, holder: string): string => {
-  const { bundle, case: of, receipts, entries } = story
+  const { bundle, case: of, receipts, entries, checkpoints } = story
   return `Exhibits of case ${of.reference}
 for ${bundle.recipient}
 ${bundle.purpose}
@@ -55,9 +55,10 @@ LOOK
 ${exhibitLines(story).join('\n')}
 
   Beside each exhibit, provenance.json says from where it comes, by which tool
-  it was made, and what it is not. data/schedules/ holds the schedule (MG6C)
-  to print, for spreadsheets and for programs. Where no browser plays an exhibit
-  and no viewing copy is named, none could be made of it.
+  it was made, and what it is not; continuity.pdf, to print, lists every act that
+  is on record of it. data/schedules/ holds the schedule (MG6C) to print, for
+  spreadsheets and for programs. Where no browser plays an exhibit and no viewing
+  copy is named, none could be made of it.
 ${rule}
 CHECK BY HAND
 
@@ -84,8 +85,8 @@ PROOFS
   recording. An exhibit that is a recording has that SHA-256 itself. For one
   that is a clip it is the SHA-256 of the recording it was cut from.
 
-  proofs/keys.json: the public keys that verify them. Compare them with those
-  that ${holder} publishes, or ask for them by another way than this bundle.
+  proofs/keys.json: the public keys, of receipts and of the log. Compare them with
+  those that ${holder} publishes, or ask for them by another way than this bundle.
 
   proofs/entries/ (${entries.length}): entries of the log of ${holder} about what is in
   this bundle. An entry's parts (who, what for, details) are sealed in it by
@@ -93,11 +94,26 @@ PROOFS
   their salts. SHA-256(salt + canonical entry) is its leaf in the log; that of
   the entry of a recording's verification is in its receipt too.
 
+  Beside each <n>.entry.json is <n>.tlog-proof: that its leaf is in the log. It
+  gives the leaf (extra) and its place (index), the hashes on the way from there
+  to the root, and after an empty line the head of the log that has the root: the
+  same bytes as ${checkpoints.map(({ path }) => path).join(' or ')}. Begin with
+  SHA-256(byte 0 + leaf), and join each hash to what you have, on the side on which
+  it stands in the tree: SHA-256(byte 1 + left + right). RFC 9162, section 2.1.3.2,
+  says which side that is; docs/verify.md of the software (Exhibit) has sixty lines
+  of Python that do it with openssl. The last must be the root.
+
+  The head is three lines: the name of the log, how many leaves it has, and the
+  root. The signature below, by the log's key, is Ed25519 over these lines
+  (c2sp.org/tlog-checkpoint). Whoever has another head of the same log can tell
+  whether one continues the other.
+
   What was chosen: you are shown how the footage came into custody, how clips
   were cut, when exhibits were made, and that this bundle was asked for. You are
   not shown who looked at the footage, what anybody gave as a reason for that,
   holds, other cases, or earlier words about an exhibit. Those entries are kept:
-  ask for them. People stand in the entries by an id and their role.
+  ask for them by their places in the log, which continuity.pdf gives. People stand
+  in the entries by an id and their role.
 
   A viewing copy is never evidence. Sensitive material is in no bundle.
 `

@@ -1,7 +1,7 @@
 import type { Json } from '../base/canonical.ts'
 import type { EntryId } from '../base/ids.ts'
+import type { SealedParts } from '../engines/ledger-tables.ts'
 import type { Db } from '../engines/postgres.ts'
-import type { SealedParts } from '../engines/tables.ts'
 import type { Contents } from './contents.ts'
 import type { DisclosedEntry } from './story.ts'
 

@@ -6,28 +6,30 @@ import { inTransaction, type Tx } from '../engines/postgres.ts'
 import type { Outcome, Run } from '../jobs/catalogue.ts'
 import { owe } from '../jobs/outbox.ts'
 import type { Act } from '../ledger/entry.ts'
-import { publishedKeys } from '../ledger/receipt-keys.ts'
+import { keyDocument } from '../ledger/key-document.ts'
 import { record } from '../ledger/record.ts'
 import { bundleKey, largestBundle, partSizeOf, whyNotDisclosed } from './bundle.ts'
-import { type Contents, contentsOf } from './contents.ts'
+import { type Contents, type ContentsOfExhibit, contentsOf } from './contents.ts'
+import { exhibitStatement } from './continuity.ts'
 import { disclosedEntries } from './entries.ts'
 import { type PlannedExhibit, planOf } from './plan.ts'
-import { playsInBrowsers } from './playing.ts'
+import { provenEntries, type Waiting } from './proven.ts'
 import {
   bringForward,
   bundleById,
+  chosenCheckpoints,
   exhibitsToDisclose,
   markFailed,
   markReady,
   markWorking,
   noteProgress,
   sensitiveOf,
-  setJob,
+  setWaiting,
   shareRecordings,
-  stillRendering,
 } from './queries.ts'
 import { Altered, isAltered } from './source.ts'
 import { clearAttempts, startStoring } from './storing.ts'
+import { readiness } from './waiting.ts'
 import { writeBundle } from './write.ts'
 
 type Job = Pick<Run, 'jobId' | 'attempt' | 'cause' | 'signal' | 'progress' | 'fence'>
@@ -184,8 +186,13 @@ const write = async ({ engines, contents, run }: Making, planned: readonly Plann
   const { bundle } = contents
   const { signal } = run
   const key = bundleKey(bundle.id)
-  const [entries, keys] = [await disclosedEntries(db, contents), await publishedKeys(db)]
-  const ingredients = { contents, planned, entries, keys, holder: config.RECEIPT_ISSUER }
+  const [chosen, holder] = [await chosenCheckpoints(db, bundle.id), config.RECEIPT_ISSUER]
+  const entries = await provenEntries(engines, chosen, await disclosedEntries(db, contents))
+  const ingredients = {
+    ...{ contents, planned, entries, holder, checkpoints: chosen, keys: await keyDocument(db) },
+    statement: async (exhibit: ContentsOfExhibit) =>
+      await exhibitStatement(db, { contents, chosen, entries, holder }, exhibit),
+  }
   await clearAttempts(store, 'derived', key)
   const partSize = partSizeOf(bytesIn(planned))
   const storing = await startStoring({ store, bucket: 'derived', key, mediaType: 'application/zip', partSize, signal })
@@ -222,30 +229,18 @@ const make = async (making: Making): Promise<Outcome> => {
   }
 }
 
-const dayMs = 86_400_000
-const lookAgainMs = 5000
-
 /**
- * A defence that cannot play the footage adjourns: where the form that a browser plays is still being made, the bundle is
- * owed once more, a moment later, and no worker stands idle for it. Not for longer than a day.
+ * What a bundle waits for keeps no worker: it is owed once more, a moment later. A log that stands still is no reason to
+ * fail: whoever asked reads what it waits for, and gets the bundle when that is over.
  */
-const waits = async ({ engines, contents, run }: Making): Promise<boolean> => {
+const postpone = async ({ engines, contents, run }: Making, { waitsFor, againMs }: Waiting): Promise<void> => {
   const { clock, db } = engines
-  const { bundle, exhibits } = contents
-  const now = clock.now().getTime()
-  const unplayable = exhibits.filter(({ clip, held }) => clip === null && !playsInBrowsers(held.recording))
-  const recordings = unplayable.map(({ held }) => held.recording)
-  const unexamined = recordings.some(
-    ({ status, receivedAt }) => status === 'verified' && receivedAt.getTime() > now - dayMs,
-  )
-  const ids = recordings.map(({ id }) => id)
-  if (!unexamined && (await stillRendering(db, ids, new Date(now - dayMs))) === undefined) return false
+  const { id } = contents.bundle
+  const again = { cause: run.cause, dueAt: new Date(clock.now().getTime() + againMs) }
   await inTransaction(db, async (tx) => {
     await run.fence(tx)
-    const again = { cause: run.cause, dueAt: new Date(now + lookAgainMs) }
-    await setJob(tx, bundle.id, await owe(tx, clock, 'make-bundle', { bundleId: bundle.id }, again))
+    await setWaiting(tx, id, await owe(tx, clock, 'make-bundle', { bundleId: id }, again), waitsFor)
   })
-  return true
 }
 
 /**
@@ -261,10 +256,15 @@ export const makeBundle = async (engines: Engines, id: BundleId, run: Job): Prom
   const making = { engines, contents: await contentsOf(db, bundle), run }
   const gone = await failIfGone(making)
   if (gone !== undefined) return { outcome: 'done', said: gone }
-  if (bundle.state === 'owed' && (await waits(making))) return { outcome: 'done', said: 'waits for what plays' }
+  const isChosen = (await chosenCheckpoints(db, id)).length > 0
+  const ready = isChosen ? { checkpoints: [] } : await readiness(engines, making.contents)
+  if ('waitsFor' in ready) {
+    await postpone(making, ready)
+    return { outcome: 'done', said: `It waits. ${ready.waitsFor}` }
+  }
   await inTransaction(db, async (tx) => {
     await run.fence(tx)
-    await markWorking(tx, id)
+    await markWorking(tx, id, ready.checkpoints)
   })
   return await make(making)
 }

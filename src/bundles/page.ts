@@ -8,7 +8,7 @@ import type { BundleStory } from './story.ts'
 const read = (name: string): string => readFileSync(path.join(import.meta.dirname, 'page', name), 'utf8')
 
 /** In an order in which each stands behind what it imports. */
-const modules = ['sha256', 'canonical', 'signatures', 'proofs', 'folder', 'check', 'main']
+const modules = ['sha256', 'canonical', 'signatures', 'log', 'proofs', 'folder', 'check', 'main']
 
 /** A module as a part of one script: without what it imports, which stands before it, and with what it exports for those behind. */
 const joined = (text: string): string =>

@@ -49,6 +49,7 @@ const excerpt = (path: string, { clip }: ContentsOfExhibit): PlannedFile => {
 
 const copyName = 'viewing-copy.mp4'
 export const provenanceName = 'provenance.json'
+export const statementName = 'continuity.pdf'
 
 /** The beginning and the segments of the form that a browser plays, one after the other, are a file that it plays. */
 const copied = (folder: string, { recording, hls }: Held): PlannedFile | null => {
@@ -75,7 +76,7 @@ export const planOf = ({ bundle, exhibits }: Contents): PlannedExhibit[] => {
   const planned = exhibits.map((from, at): PlannedExhibit => {
     const folder = folders[at] ?? ''
     const { recording } = from.held
-    const taken = [copyName, provenanceName]
+    const taken = [copyName, provenanceName, statementName]
     const called = namedAs(recording.filename, recording.mediaType)
     const clipName = namedAs(`${recording.filename.replace(/\.[^.]*$/, '')}-clip.mp4`, 'video/mp4')
     const [name = ''] = safeNames([from.clip === null ? called : clipName], 'media', taken)
@@ -95,7 +96,7 @@ export const planOf = ({ bundle, exhibits }: Contents): PlannedExhibit[] => {
     if (known !== undefined) return { ...exhibit, original: known }
     const called = `original-${namedAs(recording.filename, recording.mediaType)}`
     const taken = exhibit.files.map(({ path }) => path.slice(path.lastIndexOf('/') + 1))
-    const [name = ''] = safeNames([called], 'original', [...taken, provenanceName])
+    const [name = ''] = safeNames([called], 'original', [...taken, provenanceName, statementName])
     const original = whole(`${exhibit.folder}/${name}`, recording)
     originals.set(recording.id, original)
     return { ...exhibit, original, files: [...exhibit.files, original] }

@@ -1,6 +1,7 @@
 import { type Insertable, sql } from 'kysely'
 import type { BundleId, CaseId, ExhibitId, JobId, PersonId, RecordingId, Sha256 } from '../base/ids.ts'
 import type { BundleExhibitRow, BundleRow, BundleTables } from '../engines/bundle-tables.ts'
+import type { CheckpointRow, LogRow } from '../engines/ledger-tables.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
 import { holdPerson } from '../people/queries.ts'
 import type { Disclosable } from './bundle.ts'
@@ -169,13 +170,61 @@ export const bringForward = async (tx: Tx, person: PersonId): Promise<void> => {
   await sql`select pg_notify('jobs', '')`.execute(tx)
 }
 
-/** The job that makes it from now on. */
-export const setJob = async (tx: Tx, id: BundleId, job: JobId): Promise<void> => {
-  await tx.updateTable('bundles').set({ job }).where('id', '=', id).where('state', '=', 'owed').execute()
+/** It is owed by another job from now on, since it waits for something. */
+export const setWaiting = async (tx: Tx, id: BundleId, job: JobId, waitsFor: string): Promise<void> => {
+  const set = { job, waitsFor, state: 'owed', progress: 0 } as const
+  await tx.updateTable('bundles').set(set).where('id', '=', id).where('state', 'in', ['owed', 'working']).execute()
 }
 
-export const markWorking = async (tx: Tx, id: BundleId): Promise<void> => {
-  const set = { state: 'working', progress: 0, failure: null } as const
+/** A signed head that proofs in a bundle stand on; `jwk` is of the log's key. */
+export type Chosen = Pick<CheckpointRow, 'log' | 'size' | 'root' | 'note' | 'at'> & Pick<LogRow, 'origin' | 'jwk'>
+
+/** The heads that were chosen for a bundle, that of the newest log first; none until they are. */
+export const chosenCheckpoints = async (db: Db | Tx, id: BundleId): Promise<Chosen[]> =>
+  await db
+    .selectFrom('bundleCheckpoints')
+    .innerJoin('logs', 'logs.number', 'bundleCheckpoints.log')
+    .innerJoin('checkpoints', (join) =>
+      join
+        .onRef('checkpoints.log', '=', 'bundleCheckpoints.log')
+        .onRef('checkpoints.size', '=', 'bundleCheckpoints.size'),
+    )
+    .select(['bundleCheckpoints.log', 'bundleCheckpoints.size', 'bundleCheckpoints.note'])
+    .select(['logs.origin', 'logs.jwk', 'checkpoints.at', 'checkpoints.root'])
+    .where('bundle', '=', id)
+    .orderBy('bundleCheckpoints.log', 'desc')
+    .execute()
+
+/** Of the newest checkpoints with so many leaves, the one that most witnesses cosigned; of several the newest. */
+export const mostCosigned = async (
+  db: Db,
+  log: number,
+  leaves: number,
+): Promise<{ size: number; cosigned: number } | undefined> => {
+  const { rows } = await sql<{ size: number; cosigned: number }>`
+    select size, (select count(*)::int from cosignatures as c where c.log = newest.log and c.size = newest.size) as cosigned
+    from (
+      select log, size from checkpoints where log = ${log} and size >= ${leaves} order by size desc limit 1000
+    ) as newest
+    order by cosigned desc, size desc limit 1`.execute(db)
+  return rows[0]
+}
+
+/** When a log first had a checkpoint with so many leaves. */
+export const coveredSince = async (db: Db, log: number, leaves: number): Promise<Date | undefined> => {
+  const query = db.selectFrom('checkpoints').select('at').where('log', '=', log).where('size', '>=', leaves)
+  return (await query.orderBy('size').limit(1).executeTakeFirst())?.at
+}
+
+/** From now on it is being made. `chosen` is given by the first attempt alone, and every other one uses the same. */
+export const markWorking = async (
+  tx: Tx,
+  id: BundleId,
+  chosen: readonly { log: number; size: number; note: string }[],
+): Promise<void> => {
+  const set = { state: 'working', progress: 0, failure: null, waitsFor: null } as const
+  const rows = chosen.map(({ log, size, note }) => ({ bundle: id, log, size, note }))
+  if (rows.length > 0) await tx.insertInto('bundleCheckpoints').values(rows).execute()
   await tx.updateTable('bundles').set(set).where('id', '=', id).where('state', 'in', ['owed', 'working']).execute()
 }
 
@@ -200,6 +249,6 @@ export const markReady = async (
 }
 
 export const markFailed = async (tx: Tx, id: BundleId, at: Date, failure: string): Promise<void> => {
-  const set = { state: 'failed', failure, endedAt: at } as const
+  const set = { state: 'failed', failure, waitsFor: null, endedAt: at } as const
   await tx.updateTable('bundles').set(set).where('id', '=', id).where('state', 'in', ['owed', 'working']).execute()
 }

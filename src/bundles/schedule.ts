@@ -1,5 +1,5 @@
+import { csvOf } from '../base/csv.ts'
 import type { ContentsOfExhibit } from './contents.ts'
-import { csvOf } from './csv.ts'
 import type { BundleStory, MediaFile, ScheduleItem } from './story.ts'
 import { clockInWords, lasting, moment, tracksInWords } from './wording.ts'
 

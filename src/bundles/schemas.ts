@@ -64,6 +64,9 @@ export const BundleView = Type.Object(
     ),
     state: State,
     progress: Type.Number({ minimum: 0, maximum: 1 }),
+    waitsFor: Type.Union([Type.String(), Type.Null()], {
+      description: 'Of one that is owed: what it waits for, where it is not its turn alone. It is made by itself then',
+    }),
     failure: Type.Union([Type.String(), Type.Null()], { description: 'Why it failed, what is kept and what to do' }),
     size: Type.Union([Type.Integer(), Type.Null()], { description: 'Bytes of the ZIP' }),
     sha256: orNull(Digest),
@@ -84,6 +87,7 @@ export const BundleView = Type.Object(
         exhibits: [{ id: '019ab0c4-7d2e-7b1a-8f0e-3c5d6e7f8094', reference: 'AB/1', item: 1 }],
         state: 'working',
         progress: 0.4,
+        waitsFor: null,
         failure: null,
         size: null,
         sha256: null,

@@ -10,8 +10,9 @@ import type {
   RecordingId,
   Sha256,
 } from '../base/ids.ts'
-import type { ClipProvenance, SealedParts } from '../engines/tables.ts'
-import type { PublishedKey } from '../ledger/receipt-keys.ts'
+import type { SealedParts } from '../engines/ledger-tables.ts'
+import type { ClipProvenance } from '../engines/tables.ts'
+import type { KeyDocument } from '../ledger/key-document.ts'
 
 /** Every `path` is relative to the bundle's one top folder, with slashes, in ASCII: `data/exhibits/AB_1/BWC_0001.mp4`. */
 export type BundleFile = { path: string; size: number; sha256: Sha256 }
@@ -59,8 +60,16 @@ export type Provenance = {
   files: (MediaFile & { is: string; isNot: string; run: ToolRun | null })[]
 }
 
-/** One thing that happened to an exhibit, in plain words; `entry` is the path of the ledger's entry that says so. */
-export type StoryLine = { at: string; words: string; entry: string | null }
+/**
+ * One thing that happened to an exhibit, in plain words; `entry` is the path of the ledger's entry that says so, and `leaf`
+ * where it stands in the log: index and size under the signed head.
+ */
+export type StoryLine = {
+  at: string
+  words: string
+  entry: string | null
+  leaf: { index: number; size: number } | null
+}
 
 export type ExhibitStory = {
   /** Its number on the schedules of the case, for ever. */
@@ -80,6 +89,8 @@ export type ExhibitStory = {
   playable: boolean
   provenance: Provenance
   provenancePath: string
+  /** Of `continuity.pdf`. */
+  statementPath: string
   /** Of the recording, or of the clip's recording; null where none was signed, since only a part of the file arrived. */
   receipt: string | null
   /** Oldest first. */
@@ -129,12 +140,20 @@ export type BundleStory = {
   /** Every payload file (under `data/`) but the page itself, in the order of the manifest. */
   manifest: BundleFile[]
   receipts: { path: string; recording: RecordingId; jws: string }[]
-  entries: ({ path: string } & DisclosedEntry)[]
-  keys: PublishedKey[]
+  /** Each with its proof (C2SP tlog-proof@v1), whose checkpoint is one of those here. */
+  entries: ({ path: string; proof: { path: string; text: string } } & DisclosedEntry)[]
+  /** That of the newest log first. */
+  checkpoints: { path: string; note: string }[]
+  keys: KeyDocument
 }
 
 export const pagePath = 'data/index.html'
 export const keysPath = 'proofs/keys.json'
 
-/** Where the n-th disclosed entry is, counted from 1. */
+/** Where the n-th disclosed entry is, counted from 1, and its proof. */
 export const entryPath = (n: number): string => `proofs/entries/${n}.entry.json`
+export const proofPath = (n: number): string => `proofs/entries/${n}.tlog-proof`
+
+/** The head of the newest log; of one that was left before, that log's number is in the name. */
+export const checkpointPath = (left?: number): string =>
+  left === undefined ? 'proofs/checkpoint' : `proofs/checkpoint-${left}`

@@ -1,10 +1,12 @@
 import { stat } from 'node:fs/promises'
+import { type NoteKey, vkeyOf } from '../base/note.ts'
 import { kidOf, type PublicKey } from '../custody/verify-receipt.ts'
 import { type Bag, checkBag } from './verify/bag.ts'
 import { checkEntries, checkLeaves } from './verify/entries.ts'
 import { checkExhibits, type Exhibits } from './verify/exhibits.ts'
 import { bytesOf, type Find, type Finding } from './verify/finding.ts'
 import { openFolder } from './verify/folder.ts'
+import { carriesProofs, checkProofs, noProofs, type Proofs } from './verify/proofs.ts'
 import { digestOf } from './verify/reading.ts'
 import { checkReceipts, keysInside } from './verify/receipts.ts'
 import type { Source } from './verify/source.ts'
@@ -25,14 +27,20 @@ export type BundleVerdict = {
   receipts: number
   leaves: number
   entries: number
-  /** `given`: the keys were got elsewhere. `bundle`: they were in it, so the receipts prove only that it agrees with itself. */
+  /** `proven` of the entries are in the log, under heads that it signed. */
+  proofs: Proofs
+  /** `given`: the keys were got elsewhere. `bundle`: they were in it, so what they sign proves only that it agrees with itself. */
   keys: { from: 'given' | 'bundle'; kids: string[] }
+  logKeys: { from: 'given' | 'bundle'; vkeys: string[] }
   findings: Finding[]
 }
 
 type Options = {
-  /** Keys got elsewhere; where there are any, they alone decide. */
+  /** Keys got elsewhere, of receipts and of logs; where there are any of a kind, they alone decide. */
   keys?: readonly PublicKey[]
+  logKeys?: readonly NoteKey[]
+  /** Witnesses that must have cosigned the head of the log. */
+  witnesses?: readonly NoteKey[]
   /** Of the file `path`, `done` of `size` bytes were read; of all that is to be read, `all` of `total`. */
   onBytes?: (at: { path: string; done: number; size: number; all: number; total: number }) => void
 }
@@ -82,7 +90,8 @@ const checkDigests = async (
  * Checks a bundle, as a ZIP or unpacked, in memory that does not grow with its footage. Never stops at the first thing
  * that is wrong. Throws only what the system says where `path` itself cannot be opened.
  */
-export const verifyBundle = async (path: string, { keys = [], onBytes }: Options = {}): Promise<BundleVerdict> => {
+export const verifyBundle = async (path: string, options: Options = {}): Promise<BundleVerdict> => {
+  const { keys = [], logKeys = [], witnesses = [], onBytes } = options
   const findings: Finding[] = []
   const find: Find = (kind, of, says) => {
     findings.push({ kind, path: of, says })
@@ -91,11 +100,15 @@ export const verifyBundle = async (path: string, { keys = [], onBytes }: Options
   await using source = isFolder ? await openFolder(path, find) : await openZip(path, find)
   const bag = await checkBag(source, find)
   const inside = await keysInside(source, find)
-  const believed = keys.length > 0 ? keys : inside
+  const believed = keys.length > 0 ? keys : inside.receipts
+  const asked = { keys: logKeys.length > 0 ? logKeys : inside.logs, witnesses }
   const receipts = await checkReceipts(source, believed, find)
   const leaves = await checkEntries(source, find)
   const held = checkLeaves(receipts, leaves, find)
-  const exhibits = await checkExhibits(source, bag, receipts, find)
+  const proofs = carriesProofs(source, bag, inside.logs.length)
+    ? await checkProofs(source, bag, { leaves, receipts }, asked, find)
+    : noProofs(asked, find)
+  const exhibits = await checkExhibits(source, bag, { receipts, proofs }, find)
   const right = await checkDigests(source, bag, exhibits.stated, find, onBytes)
   const there = [...source.members.values()].filter(({ barred }) => barred === undefined)
   return {
@@ -109,7 +122,9 @@ export const verifyBundle = async (path: string, { keys = [], onBytes }: Options
     receipts: receipts.size,
     leaves: held,
     entries: leaves.size,
+    proofs,
     keys: { from: keys.length > 0 ? 'given' : 'bundle', kids: await Promise.all(believed.map(kidOf)) },
+    logKeys: { from: logKeys.length > 0 ? 'given' : 'bundle', vkeys: asked.keys.map(vkeyOf) },
     findings,
   }
 }

@@ -4,25 +4,27 @@ import { hex, sha256 } from '../base/digest.ts'
 import type { RecordingId } from '../base/ids.ts'
 import { iso } from '../base/time.ts'
 import type { Engines } from '../engines/engines.ts'
-import type { PublishedKey } from '../ledger/receipt-keys.ts'
+import type { KeyDocument } from '../ledger/key-document.ts'
 import { bagInfo, bagit, manifestOf, readme } from './bag.ts'
 import { bundleFolder } from './bundle.ts'
-import type { Contents } from './contents.ts'
-import type { ToldEntry } from './entries.ts'
+import type { Contents, ContentsOfExhibit } from './contents.ts'
 import { pageHtml } from './page.ts'
 import { schedulePdf } from './pdf.ts'
-import { type PlannedExhibit, type PlannedFile, provenanceName } from './plan.ts'
+import type { PlannedExhibit, PlannedFile } from './plan.ts'
+import type { ProvenEntry } from './proven.ts'
 import { provenanceOf, receiptPath } from './provenance.ts'
 import { scheduleCsv, scheduleItem, scheduleJson } from './schedule.ts'
 import { pour } from './source.ts'
 import {
   type BundleFile,
   type BundleStory,
+  checkpointPath,
   type ExhibitStory,
   entryPath,
   keysPath,
   type MediaFile,
   pagePath,
+  proofPath,
 } from './story.ts'
 import { exhibitStory } from './telling.ts'
 import { type Sink, zipWriter } from './zip.ts'
@@ -31,8 +33,12 @@ import { type Sink, zipWriter } from './zip.ts'
 export type Ingredients = {
   contents: Contents
   planned: readonly PlannedExhibit[]
-  entries: readonly ToldEntry[]
-  keys: PublishedKey[]
+  entries: readonly ProvenEntry[]
+  /** The heads that the entries are proven under, that of the newest log first. */
+  checkpoints: readonly { log: number; note: string }[]
+  /** Makes the continuity statement of an exhibit, a PDF. */
+  statement(exhibit: ContentsOfExhibit): Promise<Buffer>
+  keys: KeyDocument
   holder: string
 }
 
@@ -122,7 +128,7 @@ export const writeBundle = async (
   sink: Sink,
   run: Run,
 ): Promise<number> => {
-  const { contents, planned, entries, keys, holder } = ingredients
+  const { contents, planned, entries, checkpoints, keys, holder } = ingredients
   const { bundle, case: of } = contents
   const bag = bagWriter(reached, sink, ingredients, run)
   await bag.text('bagit.txt', bagit)
@@ -131,10 +137,11 @@ export const writeBundle = async (
     const files: MediaFile[] = []
     for (const file of each.files) files.push(await bag.media(file))
     const provenance = provenanceOf(contents, each, files)
-    const provenancePath = `${each.folder}/${provenanceName}`
-    await bag.text(provenancePath, json(provenance))
     const original = each.original === null ? null : known(each.original)
-    exhibits.push(exhibitStory(each, files, original, provenance, provenancePath, entries))
+    const exhibit = exhibitStory(each, files, original, provenance, entries)
+    await bag.text(exhibit.provenancePath, json(provenance))
+    await bag.text(exhibit.statementPath, await ingredients.statement(each.from))
+    exhibits.push(exhibit)
   }
   const story: BundleStory = {
     v: 1,
@@ -157,7 +164,11 @@ export const writeBundle = async (
     // The page is not in it when it is made of this, and everything but the page is.
     manifest: bag.payload,
     receipts: receiptsOf(planned),
-    entries: entries.map(({ entry, salt, parts }, at) => ({ path: entryPath(at + 1), entry, salt, parts })),
+    entries: entries.map(({ entry, salt, parts, proof }, at) => ({
+      ...{ path: entryPath(at + 1), entry, salt, parts },
+      proof: { path: proofPath(at + 1), text: proof },
+    })),
+    checkpoints: checkpoints.map(({ log, note }, at) => ({ path: checkpointPath(at === 0 ? undefined : log), note })),
     keys,
   }
   await bag.text('data/schedules/MG6C.csv', scheduleCsv(story))
@@ -165,10 +176,13 @@ export const writeBundle = async (
   await bag.text('data/schedules/MG6C.pdf', await schedulePdf(story))
   await bag.text(pagePath, pageHtml(story))
   await bag.text('README.txt', readme(story, holder))
-  await bag.text(keysPath, json({ keys }))
+  await bag.text(keysPath, json(keys))
+  for (const { path, note } of story.checkpoints) await bag.text(path, note)
   for (const { path, jws } of story.receipts) await bag.text(path, jws)
-  for (const { path, entry, salt, parts } of story.entries)
+  for (const { path, entry, salt, parts, proof } of story.entries) {
     await bag.text(path, `${canonical({ entry, salt, parts })}\n`)
+    await bag.text(proof.path, proof.text)
+  }
   await bag.text('bag-info.txt', bagInfo(story, holder, bag.payload))
   await bag.text('manifest-sha256.txt', manifestOf(bag.payload))
   await bag.unlisted('tagmanifest-sha256.txt', manifestOf(bag.tags))

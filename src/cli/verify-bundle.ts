@@ -1,8 +1,25 @@
-import { open, stat } from 'node:fs/promises'
+import { open, readFile, stat } from 'node:fs/promises'
+import type { NoteKey } from '../base/note.ts'
 import { type BundleVerdict, verifyBundle } from '../bundles/verify.ts'
-import type { PublicKey } from '../custody/verify-receipt.ts'
+import { type PublicKey, publicKeysIn } from '../custody/verify-receipt.ts'
+import { logKeysIn } from '../ledger/verify-proof.ts'
+import { Failure } from './failure.ts'
 import { type Progress, showProgress, silentProgress } from './progress.ts'
+import { day, jsonOf } from './verify-proof.ts'
 import { counted, inBytes, printable } from './words.ts'
+
+type Believed = { keys?: PublicKey[]; logKeys?: NoteKey[]; witnesses?: NoteKey[] }
+
+/** The keys of receipts and of logs in a file. Throws Failure when it holds none of either. */
+export const bundleKeysOf = async (path: string): Promise<{ keys: PublicKey[]; logKeys: NoteKey[] }> => {
+  const text = await readFile(path, 'utf8')
+  const document = jsonOf(text)
+  const found = { keys: publicKeysIn(document), logKeys: logKeysIn(document, text) }
+  if (found.keys.length > 0 || found.logKeys.length > 0) return found
+  throw new Failure(
+    `${path} holds no Ed25519 public key: give the saved answer of /api/v1/ledger/keys, a JWK, vkeys of logs, or a dock's enrolment file.`,
+  )
+}
 
 const startsLikeZip = async (path: string): Promise<boolean> => {
   await using handle = await open(path)
@@ -17,11 +34,11 @@ export const isBundle = async (path: string): Promise<boolean> => {
   return found.isFile() && (/\.zip$/i.test(path) || found.size > 1024 * 1024 || (await startsLikeZip(path)))
 }
 
-const withProgress = async (path: string, keys: readonly PublicKey[], progress: Progress): Promise<BundleVerdict> => {
+const withProgress = async (path: string, believed: Believed, progress: Progress): Promise<BundleVerdict> => {
   let last = ''
   try {
     return await verifyBundle(path, {
-      keys,
+      ...believed,
       onBytes: ({ path: at, done, size, all, total }) => {
         // In a log, a line for each of a thousand files would hide the rest.
         const screen = process.stderr.isTTY === true
@@ -55,13 +72,39 @@ const inLines = (path: string, verdict: BundleVerdict): string => {
     `  ${counted(receipts, 'receipt')} signed right${leaves > 0 ? `; the ledger's entry of ${leaves} is here and fits` : ''}`,
   )
   lines.push(`  ${counted(entries, 'entry').replace(/entrys$/, 'entries')} of the ledger disclosed`)
-  lines.push('', ...keysInWords(verdict), '')
+  lines.push(...proofsInWords(verdict))
+  lines.push('', ...keysInWords(verdict), ...logKeysInWords(verdict), '')
   lines.push(
     verdict.ok
       ? '✓ Verified: nothing is missing, nothing was added, nothing was altered.'
       : `✗ NOT verified: ${counted(findings.length, 'thing')} found, named above.`,
   )
   return lines.join('\n')
+}
+
+const proofsInWords = ({ proofs: { carried, proven, heads }, entries }: BundleVerdict): string[] => {
+  if (!carried) {
+    return [
+      '! It carries no proofs that its entries are in the log of the installation: it was made before bundles carried any, or',
+      '  they were left out.',
+    ]
+  }
+  return [
+    `${proven === entries ? '✓' : ' '} ${proven} of them proven to be in the log, under a head that it signed`,
+    ...heads.flatMap(({ origin, size, witnessed }) => [
+      `    ${printable(origin)}, ${counted(size, 'leaf').replace(/leafs$/, 'leaves')}`,
+      ...witnessed.map(({ witness, at }) => `    ✓ the witness ${printable(witness)} saw that head at ${day(at)}`),
+    ]),
+  ]
+}
+
+const logKeysInWords = ({ logKeys: { from, vkeys }, proofs: { carried, heads } }: BundleVerdict): string[] => {
+  if (!carried || heads.length === 0) return []
+  if (from === 'given') return [`  Proofs were checked with the key of the log you gave: ${vkeys.join(', ')}.`]
+  return [
+    '! The key of the log came with the bundle too: give --key one that you got elsewhere. It must be among:',
+    ...vkeys.map((vkey) => `    ${printable(vkey)}`),
+  ]
 }
 
 const keysInWords = ({ keys: { from, kids }, receipts }: BundleVerdict): string[] => {
@@ -75,8 +118,8 @@ const keysInWords = ({ keys: { from, kids }, receipts }: BundleVerdict): string[
 }
 
 /** Checks the bundle, tells what was found, and answers whether it is as it was made. */
-export const tellOfBundle = async (path: string, keys: readonly PublicKey[], asJson: boolean): Promise<boolean> => {
-  const verdict = await withProgress(path, keys, asJson ? silentProgress : showProgress())
+export const tellOfBundle = async (path: string, believed: Believed, asJson: boolean): Promise<boolean> => {
+  const verdict = await withProgress(path, believed, asJson ? silentProgress : showProgress())
   console.log(asJson ? JSON.stringify(verdict) : inLines(path, verdict))
   return verdict.ok
 }

@@ -8,7 +8,8 @@ export type ProofOptions = { key?: string; entry?: string; witness?: string[]; j
 
 export const isProof = (text: string): boolean => text.startsWith('c2sp.org/tlog-proof@')
 
-const jsonOf = (text: string): unknown => {
+/** Undefined for what is no JSON. */
+export const jsonOf = (text: string): unknown => {
   try {
     return JSON.parse(text)
   } catch {
@@ -23,14 +24,15 @@ const logKeysOf = async (path: string): Promise<NoteKey[]> => {
   throw new Failure(`${path} holds no key of a log: give the saved answer of /api/v1/ledger/keys, or a vkey.`)
 }
 
-const witnessKeys = (vkeys: readonly string[]): NoteKey[] =>
+export const witnessKeys = (vkeys: readonly string[]): NoteKey[] =>
   vkeys.map((vkey) => {
     const key = parseVkey(vkey)
     if (key === null || key.type !== 4) throw new Failure(`${vkey} is no vkey of a witness (C2SP tlog-cosignature).`)
     return key
   })
 
-const day = (seconds: number): string => new Date(seconds * 1000).toISOString()
+/** A moment in seconds since 1970, as RFC 3339. */
+export const day = (seconds: number): string => new Date(seconds * 1000).toISOString()
 
 export const proofInLines = ({ origin, index, size, leaf, witnessed }: ProvenLeaf): string[] => [
   '✓ The entry is in the log: the path leads from its leaf to a head that was signed with a key you gave.',

@@ -4,9 +4,9 @@ import type { ReceiptClaims } from '../custody/receipt.ts'
 import { NotVerified, type PublicKey, publicKeysIn, verifyReceipt } from '../custody/verify-receipt.ts'
 import { sha256OfFile } from './dock/digest.ts'
 import { Failure } from './failure.ts'
-import { isBundle, tellOfBundle } from './verify-bundle.ts'
+import { bundleKeysOf, isBundle, tellOfBundle } from './verify-bundle.ts'
 import { isErasure, tellOfErasure } from './verify-erasure.ts'
-import { isProof, judgeProof, type ProofOptions, proofInLines, tellOfProof } from './verify-proof.ts'
+import { isProof, judgeProof, type ProofOptions, proofInLines, tellOfProof, witnessKeys } from './verify-proof.ts'
 import { inBytes, printable } from './words.ts'
 
 type Options = ProofOptions & { file?: string; proof?: string }
@@ -99,7 +99,7 @@ export const verifyCommand = (): Command =>
     )
     .option(
       '--key <file>',
-      "public keys got elsewhere: a JWK, the saved answer of /api/v1/ledger/keys, or a dock's enrolment file",
+      "public keys got elsewhere: a JWK, the saved answer of /api/v1/ledger/keys, a dock's enrolment file, or vkeys of logs",
     )
     .option('--file <video>', 'with a receipt: also check that this file is the one in custody, by size and SHA-256')
     .option(
@@ -107,20 +107,21 @@ export const verifyCommand = (): Command =>
       'with a receipt: also check this proof that its entry is in the log (/api/v1/ledger/proofs/…)',
     )
     .option('--entry <file>', 'with a proof: the disclosed entry that it is about')
-    .option('--witness <vkey...>', 'with a proof: witnesses that must have cosigned')
+    .option('--witness <vkey...>', 'with a proof or a bundle: witnesses that must have cosigned')
     .option('--json', 'answer as JSON')
     .addHelpText(
       'after',
       '\nA receipt and a proof need --key. A bundle brings keys with it, which prove only that it agrees with itself: with --key, those' +
-        '\ngiven alone decide. Ends with 0 when all was verified and with 1 otherwise, after naming everything that is wrong.' +
+        '\ngiven alone decide, of receipts and of the log each where there are some. Ends with 0 when all was verified and with 1 otherwise, after naming everything that is wrong.' +
         '\ndocs/verify.md tells how to do the same by hand.',
     )
     .action(async (path: string, options: Options) => {
       if (await isBundle(path)) {
         if (options.file !== undefined)
           throw new Failure('--file goes with a receipt: a bundle holds its files itself.')
-        const keys = options.key === undefined ? [] : await keysOf(options.key)
-        if (!(await tellOfBundle(path, keys, options.json === true))) process.exitCode = 1
+        const keys = options.key === undefined ? {} : await bundleKeysOf(options.key)
+        const believed = { ...keys, witnesses: witnessKeys(options.witness ?? []) }
+        if (!(await tellOfBundle(path, believed, options.json === true))) process.exitCode = 1
         return
       }
       const text = await readFile(path, 'utf8')

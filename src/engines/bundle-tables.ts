@@ -21,6 +21,8 @@ type BundlesTable = {
   progress: Generated<number>
   /** A sentence for a person. */
   failure: string | null
+  /** The same of a bundle that cannot be made yet. */
+  waitsFor: ColumnType<string | null, string | null | undefined, string | null>
   size: number | null
   sha256: Sha256 | null
   /** Of the asking. */
@@ -40,11 +42,15 @@ type BundleExhibitsTable = {
   clip: ClipId | null
 }
 
+/** The signed head of each log that proofs in the bundle stand on. `note` has the cosignatures of when it was chosen. */
+type BundleCheckpointsTable = { bundle: BundleId; log: number; size: number; note: string }
+
 /** The tables of bundles, and of the schedules in them. */
 export type BundleTables = {
   scheduleItems: ScheduleItemsTable
   bundles: BundlesTable
   bundleExhibits: BundleExhibitsTable
+  bundleCheckpoints: BundleCheckpointsTable
 }
 
 export type BundleRow = Selectable<BundlesTable>

@@ -1,19 +1,27 @@
+import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { promisify } from 'node:util'
 import { Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parseVkey } from '../../src/base/note.ts'
 import { verifyBundle } from '../../src/bundles/verify.ts'
 import { publicKeysIn } from '../../src/custody/verify-receipt.ts'
+import { logKeysIn } from '../../src/ledger/verify-proof.ts'
 import { verifyBytes } from '../bundle-verdicts.ts'
 import { runCommand } from '../command-line.ts'
 
+const run = promisify(execFile)
 const docs = new URL('../../docs/', import.meta.url)
 const Vectors = Type.Object({
   keys: Type.Array(Type.Unknown()),
+  log: Type.Object({ origin: Type.String(), vkey: Type.String() }),
+  witness: Type.String(),
   bundle: Type.String(),
   leaves: Type.Record(Type.String(), Type.String()),
+  places: Type.Record(Type.String(), Type.Integer()),
   invalid: Type.Array(
     Type.Object({
       what: Type.String(),
@@ -39,7 +47,10 @@ describe('the published vector of a bundle', () => {
   it('is verified with its key', async () => {
     const file = path.join(place, 'bundle.zip')
     await writeFile(file, whole)
-    const verdict = await verifyBundle(file, { keys: publicKeysIn(vectors) })
+    const logKeys = logKeysIn(vectors, '')
+    const witness = parseVkey(vectors.witness)
+    const witnesses = witness === null ? [] : [witness]
+    const verdict = await verifyBundle(file, { keys: publicKeysIn(vectors), logKeys, witnesses })
     expect(verdict).toMatchObject({
       ok: true,
       findings: [],
@@ -47,6 +58,9 @@ describe('the published vector of a bundle', () => {
       receipts: 2,
       leaves: 2,
       entries: 2,
+      proofs: { carried: true, proven: 2, heads: [{ origin: vectors.log.origin, witnessed: [{}] }] },
+      keys: { from: 'given' },
+      logKeys: { from: 'given' },
     })
     expect((await runCommand(['verify', file])).code).toBe(0)
   })
@@ -67,6 +81,33 @@ describe('the published vector of a bundle', () => {
 
   it('is what docs/verify.md says by hand', async () => {
     const page = await readFile(new URL('verify.md', docs), 'utf8')
-    for (const text of [vectors.bundle, ...Object.values(vectors.leaves)]) expect(page).toContain(text)
+    for (const text of [vectors.bundle, vectors.log.vkey, ...Object.values(vectors.leaves)])
+      expect(page).toContain(text)
+  })
+
+  it('is proven, and no longer when it is altered, by the lines of docs/verify.md that need nothing of ours', async () => {
+    const page = await readFile(new URL('verify.md', docs), 'utf8')
+    const script = /```python\n(import base64, glob.*?)```/s.exec(page)?.[1] ?? ''
+    expect(script.split('\n').length).toBeLessThanOrEqual(61)
+    await writeFile(path.join(place, 'proofs.py'), script)
+    const zip = path.join(place, 'by-hand.zip')
+    await writeFile(zip, whole)
+    await run('unzip', ['-q', '-o', zip, '-d', place])
+    const cwd = path.join(place, `exhibit-bundle-${vectors.bundle}`)
+    const check = async () => await run('python3', [path.join(place, 'proofs.py'), vectors.log.vkey], { cwd })
+    const { stdout } = await check()
+    for (const [entry, index] of Object.entries(vectors.places))
+      expect(stdout).toContain(`entry ${entry} is leaf ${index} of 19`)
+    const spoil = async (name: string, from: RegExp, to: string, says: RegExp): Promise<void> => {
+      const file = path.join(cwd, name)
+      const text = await readFile(file, 'utf8')
+      await writeFile(file, text.replace(from, to))
+      await expect(check()).rejects.toThrow(says)
+      await writeFile(file, text)
+    }
+    await spoil('proofs/entries/1.tlog-proof', /index 3/, 'index 2', /does not lead to the root/)
+    await spoil('proofs/entries/1.entry.json', /"allowed"/, '"denied"', /does not lead to the root/)
+    await spoil('proofs/entries/1.tlog-proof', /— witness.*\n/, '', /another checkpoint/)
+    await spoil('proofs/checkpoint', /\n19\n/, '\n18\n', /not signed by this key/)
   })
 })

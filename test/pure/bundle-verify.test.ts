@@ -57,7 +57,7 @@ describe('a bundle whose manifests were made again', () => {
     expect(altered.findings.map(({ says }) => says).join()).toContain('signature is wrong')
   })
 
-  it('over an altered entry is told by the seal, or by the leaf that its receipt states', async () => {
+  it('over an altered entry is told by the seal, or by the leaf that its receipt states and its proof is about', async () => {
     const part = await resealed((files) =>
       edit(files, 'proofs/entries/1.entry.json', '"take-into-custody"', '"nobody"'),
     )
@@ -65,6 +65,7 @@ describe('a bundle whose manifests were made again', () => {
     const whole = await resealed((files) => edit(files, 'proofs/entries/1.entry.json', '"allowed"', '"denied"'))
     expect(whole.findings.map(({ says }) => says)).toEqual([
       'The entry that the receipt names is disclosed, but has another leaf.',
+      'It is about another leaf than that of the entry beside it.',
     ])
     const added = await resealed((files) =>
       edit(files, 'proofs/entries/1.entry.json', '"actor": {\n      "value"', '"detail": {\n      "value"'),

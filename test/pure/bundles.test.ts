@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { csvOf } from '../../src/base/csv.ts'
 import { type CaseId, type ExhibitId, newId } from '../../src/base/ids.ts'
 import { type Disclosable, largestBundle, partSizeOf, whyNotDisclosed } from '../../src/bundles/bundle.ts'
-import { csvOf } from '../../src/bundles/csv.ts'
 import { namedAs, safeNames } from '../../src/bundles/names.ts'
-import { printable } from '../../src/bundles/pdf.ts'
 import { playsInBrowsers } from '../../src/bundles/playing.ts'
 import { clockInWords, lasting } from '../../src/bundles/wording.ts'
+import { printable } from '../../src/continuity/drawing.ts'
 
 const one = (text: string) => safeNames([text], 'media')[0]
 

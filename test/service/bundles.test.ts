@@ -4,16 +4,21 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { compactVerify, importJWK } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { BundleId, CaseId, ExhibitId, RecordingId } from '../../src/base/ids.ts'
+import type { BundleId, CaseId, EntryId, ExhibitId, RecordingId } from '../../src/base/ids.ts'
 import { bundleKey } from '../../src/bundles/bundle.ts'
 import { verifyBundle } from '../../src/bundles/verify.ts'
 import { changeExhibit } from '../../src/cases/exhibits.ts'
 import { moveExhibit } from '../../src/cases/moving.ts'
 import { TakenOver } from '../../src/jobs/job.ts'
 import { leafOf, sealOf } from '../../src/ledger/entry.ts'
-import { publishedKeys, registerReceiptKey } from '../../src/ledger/receipt-keys.ts'
+import { keyDocument } from '../../src/ledger/key-document.ts'
+import { placesOf } from '../../src/ledger/proofs.ts'
+import { registerReceiptKey } from '../../src/ledger/receipt-keys.ts'
+import { logKeysIn } from '../../src/ledger/verify-proof.ts'
 import type { Person } from '../../src/people/person.ts'
-import { askBundle, bundleRow, checkedBag, jsonIn, makeNow, put, run, unpacked, zipIn } from '../bundled.ts'
+import { placeHold } from '../../src/retention/holds.ts'
+import { openViewing } from '../../src/viewings/opening.ts'
+import { askBundle, bundleRow, checkedBag, jsonIn, makeNow, put, readable, run, unpacked, zipIn } from '../bundled.ts'
 import { aCase } from '../case-files.ts'
 import { assign, entriesAbout, someone } from '../catalogued.ts'
 import { cutNow } from '../clipped.ts'
@@ -53,6 +58,8 @@ beforeAll(async () => {
     .where('id', '=', recording)
     .executeTakeFirstOrThrow()
   await assign(engines, camera, 'PC1234', '2026-11-20T00:00:00Z', null)
+  await openViewing(engines, asha, recording, 'Complaint 26/0193')
+  await placeHold(engines, asha, recording, { kind: 'complaint', reason: 'Appeal 7' })
   const clip = await cutNow(engines, asha, recording, [1, 2.5])
   exhibits.usual = await put(engines, asha, caseId, 'AB/1', {
     recordingId: recording,
@@ -110,7 +117,12 @@ describe('a bundle', () => {
         'data/schedules/MG6C.csv',
         'data/schedules/MG6C.json',
         'data/schedules/MG6C.pdf',
+        'data/exhibits/AB_1/continuity.pdf',
+        'data/exhibits/AB_2/continuity.pdf',
+        'data/exhibits/AB_3/continuity.pdf',
+        'proofs/checkpoint',
         'proofs/entries/1.entry.json',
+        'proofs/entries/1.tlog-proof',
         'proofs/keys.json',
         `proofs/receipts/${recording}.jws`,
         `proofs/receipts/${old}.jws`,
@@ -120,9 +132,14 @@ describe('a bundle', () => {
   })
 
   test('is verified by our own command as well, as a ZIP and as a folder, with the keys that are published', async () => {
-    const keys = await publishedKeys(engines.db)
+    const { keys, logs } = await keyDocument(engines.db)
+    const logKeys = logKeysIn({ logs }, '')
     for (const place of [path.join(folder, `${id}.zip`), top]) {
-      expect(await verifyBundle(place, { keys })).toMatchObject({ findings: [] })
+      expect(await verifyBundle(place, { keys, logKeys })).toMatchObject({
+        findings: [],
+        proofs: { carried: true, heads: [{ path: 'proofs/checkpoint' }] },
+        logKeys: { from: 'given' },
+      })
     }
   })
 
@@ -216,7 +233,7 @@ describe('a bundle', () => {
     const { files } = await checkedBag(top)
     const leaves = new Map<string, string>()
     const actions: string[] = []
-    for (const file of files.filter((name) => name.startsWith('proofs/entries/'))) {
+    for (const file of files.filter((name) => name.endsWith('.entry.json'))) {
       const { entry, salt, parts } = await jsonIn(top, file)
       const text = (await inBundle(file)).toString()
       const canonicalEntry = text.slice('{"entry":'.length, text.indexOf(',"parts":'))
@@ -232,16 +249,16 @@ describe('a bundle', () => {
   })
 
   test('tells nobody outside what the others said, nor by name who did what', async () => {
-    const texts = (await checkedBag(top)).files.filter((name) => /\.(txt|json|csv|html|jws)$/.test(name))
+    const texts = (await checkedBag(top)).files.filter((name) => /\.(txt|json|csv|html|jws|pdf)$/.test(name))
     for (const name of texts) {
-      const text = (await inBundle(name)).toString()
-      expect(text, name).not.toContain('case 12/3456')
+      const text = await readable(top, name)
+      expect(text, name).not.toMatch(/case 12\/3456|Complaint 26|Appeal 7|opened to be watched|A hold|complaint/)
       expect(text, name).not.toMatch(/investigator supervisor|disclosure auditor/)
       // The title of a clip. The page has a heading of these words, and nothing else.
       expect(text.replaceAll('>What happened to it<', ''), name).not.toContain('What happened')
     }
     const disclosed = await Promise.all(
-      texts.filter((name) => name.startsWith('proofs/entries/')).map(async (name) => await jsonIn(top, name)),
+      texts.filter((name) => name.endsWith('.entry.json')).map(async (name) => await jsonIn(top, name)),
     )
     const withPurpose = disclosed.filter(({ parts }) => parts.purpose !== undefined).map(({ entry }) => entry.action)
     expect(withPurpose).toEqual(['bundle.asked'])
@@ -260,6 +277,48 @@ describe('a bundle', () => {
     expect(made).toMatchObject({ action: 'bundle.made', recipient: 'CPS London North', actor: { kind: 'service' } })
     const about = (await entriesAbout(engines, recording)).filter(({ action }) => action === 'recording.disclosed')
     expect(about).toMatchObject([{ operation: 'disclosure', detail: { bundle: id, original: true } }])
+  })
+})
+
+describe('the continuity statement of an exhibit', () => {
+  const statement = async (name: string) => await readable(top, `data/exhibits/${name}/continuity.pdf`)
+  const sealed = 'An act that is not told to the reader of this statement.'
+
+  test('lists every act up to the head of the log: what is disclosed in words, and of all else its place alone', async () => {
+    const text = await statement('AB_1')
+    const size = Number((await inBundle('proofs/checkpoint')).toString().split('\n')[1])
+    expect(text).toContain('until the moment at which the head of the log that is given below was signed')
+    expect(text).toContain(`for CPS London North. Entry ${(await bundleRow(engines, id)).entry} records it.`)
+    expect(text).toContain(`over ${size} leaves, signed:`)
+    for (const said of [
+      'every byte of the recording was read back and had the SHA-256 that is given here',
+      'The clip was cut from the recording, checked frame by frame, and published.',
+      'It was put into the case as AB/3.',
+      'This bundle was asked for.',
+      'Why: “Initial details”',
+      `person ${dora.id}, as disclosure`,
+    ])
+      expect(text).toContain(said)
+    const places = [...text.matchAll(/In the log: place (\d+) of (\S+), under the signed head above/g)]
+    const acts = Number(/End of the list: (\d+) acts\./.exec(text)?.[1])
+    expect(places).toHaveLength(acts)
+    const told = [...text.matchAll(/(?<= Entry: )[0-9a-f-]{36}/g)].map(([each]) => each)
+    expect(text.split(sealed)).toHaveLength(acts - told.length + 1)
+    // Viewed, held, asked for as a clip, sent, stored, shown: none of them is told.
+    expect(acts - told.length).toBeGreaterThan(5)
+    const known = await placesOf(engines.db, told as EntryId[])
+    const indexes = new Set(places.map(([, index]) => Number(index)))
+    expect(indexes.size).toBe(acts)
+    for (const entry of told as EntryId[]) expect(indexes).toContain(known.get(entry)?.index)
+  })
+
+  test('of a clip names its range and the exhibit that it is, and nobody by name', async () => {
+    const text = await statement('AB_3')
+    expect(text).toMatch(/Clip: [0-9a-f-]{36}, “AB\/3”, asked for from 1 s to 2\.5 s of the recording/)
+    expect(text).toContain('are in the folder proofs/ of this bundle')
+    expect(text).not.toContain('api/v1')
+    expect(text).toContain(sealed)
+    expect(await statement('AB_2')).not.toContain('The clip was cut')
   })
 })
 
@@ -311,10 +370,10 @@ test('what was said of an exhibit before, and other cases, stay inside', async (
   expect((await verifyBundle(place)).findings).toEqual([])
   const actions: string[] = []
   for (const name of (await checkedBag(place)).files) {
-    const text = (await readFile(path.join(place, name))).toString()
+    const text = await readable(place, name)
     for (const inside of ['informant', 'slip of the pen', 'Belongs there', from, moved])
       expect(text, name).not.toContain(inside)
-    if (name.startsWith('proofs/entries/')) actions.push(JSON.parse(text).entry.action)
+    if (name.endsWith('.entry.json')) actions.push(JSON.parse(text).entry.action)
   }
   expect(actions).toEqual(expect.arrayContaining(['exhibit.added', 'exhibit.moved-here']))
   expect(actions).not.toContain('exhibit.changed')

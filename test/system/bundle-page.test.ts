@@ -69,7 +69,7 @@ const open = async ({ title = 'A case', spoil = (story) => story, before, screen
 const state = async (page: Page, id: string): Promise<string | null> =>
   await page.locator(`#${id}`).getAttribute('data-state')
 const words = async (page: Page, id: string): Promise<string> => (await page.locator(`#${id}`).textContent()) ?? ''
-const proofs = ['proof-receipts', 'proof-entries', 'proof-exhibits']
+const proofs = ['proof-receipts', 'proof-entries', 'proof-log', 'proof-exhibits']
 const proven = async (page: Page): Promise<void> => {
   for (const id of proofs) await expect.poll(async () => await state(page, id), patience).toBe('well')
 }
@@ -95,6 +95,14 @@ describe("a bundle's page, opened from disk", () => {
     await proven(page)
     expect(await words(page, 'proof-receipts')).toContain('2 of 2 receipts signed right')
     expect(await words(page, 'proof-entries')).toContain('The entries that 2 receipts name are among them.')
+    expect(await words(page, 'proof-log')).toBe(
+      '✓2 entries are proven to be in the log, under a head over 19 leaves that is signed right, with the key in this bundle.',
+    )
+    expect(await page.locator('.leaf').allTextContents()).toEqual([
+      'leaf 3 of 19 in the log, proven',
+      'leaf 10 of 19 in the log, proven',
+    ])
+    expect(await page.getByRole('link', { name: 'The continuity statement' }).count()).toBe(2)
     expect(await words(page, 'whole')).toBe('The files have not been checked yet.')
     const players = page.locator('video')
     expect(await players.count()).toBe(2)
@@ -119,7 +127,7 @@ describe("a bundle's page, opened from disk", () => {
     expect(await words(page, 'whole')).toBe(
       'All files and proofs agree with what this page holds: nothing is missing, added or altered.',
     )
-    expect(await words(page, 'proof-files')).toMatch(/1[5-9] of 1[5-9] files have their digest/)
+    expect(await words(page, 'proof-files')).toMatch(/^✓2[0-4] of 2[0-4] files have their digest/)
     expect(screen.elsewhere).toEqual([])
     expect(screen.complaints).toEqual([])
   })
@@ -157,11 +165,14 @@ describe("a bundle's page, opened from disk", () => {
     const manifest = path.join(folder, 'manifest-sha256.txt')
     await writeFile(manifest, (await readFile(manifest, 'utf8')).replace(/^[0-9a-f]{8}/, '00000000'))
     await writeFile(path.join(folder, 'proofs/keys.json'), '{"keys":[]}')
+    await writeFile(path.join(folder, 'proofs/checkpoint'), built.log.checkpoint.replace(/— witness.*\n/, ''))
+    await writeFile(path.join(folder, 'proofs/entries/1.tlog-proof'), built.story.entries[1]?.proof.text ?? '')
     await writeFile(path.join(folder, built.story.receipts[0]?.path ?? ''), built.story.receipts[1]?.jws ?? '')
     await choose(page, folder)
     const said = (await findings(page)).join('\n')
     expect(said).toContain('Manifest manifest-sha256.txt It states another SHA-256')
-    expect(said).toContain('Altered proofs/keys.json It is not what this page holds')
+    for (const name of ['keys.json', 'checkpoint', 'entries/1.tlog-proof'])
+      expect(said).toContain(`Altered proofs/${name} It is not what this page holds`)
     expect(said).toContain(`Altered ${built.story.receipts[0]?.path} It is not what this page holds`)
   })
 
@@ -195,6 +206,8 @@ describe("a bundle's page, opened from disk", () => {
         if (receipt !== undefined && other !== undefined) receipt.jws = `${other.jws.slice(0, -8)}AAAAAAAA`
         const part = spoilt.entries[0]?.parts.actor
         if (part !== undefined) part.value = { kind: 'person', id: 'somebody else' }
+        const proof = spoilt.entries[1]?.proof
+        if (proof !== undefined) proof.text = proof.text.replace('index 10', 'index 11')
         const exhibit = spoilt.exhibits[1]
         if (exhibit !== undefined) exhibit.provenance.source.size += 1
         return spoilt
@@ -206,6 +219,9 @@ describe("a bundle's page, opened from disk", () => {
     expect(said).toContain('Its signature is wrong')
     expect(said).toContain('“actor” is not what was sealed')
     expect(said).toContain('Exhibit AB/2 Its receipt is of another recording')
+    expect(said).toContain('Proof proofs/entries/2.tlog-proof It does not lead from the entry beside it')
+    expect(await words(page, 'proof-log')).toContain('1 proof or head of it does not hold')
+    expect(await page.locator('.leaf[data-state="wrong"]').allTextContents()).toEqual(['NOT proven to be in the log'])
   })
 
   it('says in words where the browser cannot check signatures', async () => {
@@ -215,6 +231,8 @@ describe("a bundle's page, opened from disk", () => {
     await expect
       .poll(async () => await words(page, 'proof-receipts'), patience)
       .toContain('cannot check the signatures')
+    expect(await words(page, 'proof-log')).toContain('this browser cannot check its signature (Ed25519)')
+    expect(await page.locator('.leaf').first().textContent()).toBe('leaf 3 of 19 in the log, its signature not checked')
     await choose(page, folder)
     expect(await state(page, 'whole')).toBe('open')
     expect(await words(page, 'whole')).toContain('could not check the signatures')

@@ -4,7 +4,8 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { chromium } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { publishedKeys, registerReceiptKey } from '../../src/ledger/receipt-keys.ts'
+import { keyDocument } from '../../src/ledger/key-document.ts'
+import { registerReceiptKey } from '../../src/ledger/receipt-keys.ts'
 import { askBundle, makeNow, put, unpacked } from '../bundled.ts'
 import { aCase } from '../case-files.ts'
 import { someone } from '../catalogued.ts'
@@ -25,7 +26,6 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'exhibit-made-'))
   await registerReceiptKey(engines)
   keys = path.join(folder, 'keys.json')
-  await writeFile(keys, JSON.stringify({ keys: await publishedKeys(engines.db) }))
   const [investigator, disclosure] = [await someone(engines, ['investigator']), await someone(engines, ['disclosure'])]
   const into = await aCase(engines, investigator, [[disclosure, 'disclosure']])
   const dock = await aDock(engines)
@@ -42,6 +42,7 @@ beforeAll(async () => {
   ]
   const id = await askBundle(engines, disclosure, into, exhibits, { includeOriginals: true })
   expect(await makeNow(engines, id)).toMatchObject({ state: 'ready' })
+  await writeFile(keys, JSON.stringify(await keyDocument(engines.db)))
   top = await unpacked(engines, id, folder)
   zip = path.join(folder, `${id}.zip`)
 }, 120_000)
@@ -52,7 +53,10 @@ afterAll(async () => {
 
 test('a bundle made for real is verified by the command, and one byte changed in it is named', async () => {
   for (const what of [zip, top]) {
-    expect(await runCommand(['verify', what, '--key', keys])).toMatchObject({ code: 0, err: expect.any(String) })
+    const { code, out } = await runCommand(['verify', what, '--key', keys])
+    expect(code).toBe(0)
+    expect(out).toMatch(/✓ (\d+) of them proven to be in the log, under a head that it signed/)
+    expect(out).toContain('Proofs were checked with the key of the log you gave')
   }
   const media = 'data/exhibits/AB_1/BWC_0417.mp4'
   const bytes = await readFile(zip)
@@ -89,6 +93,10 @@ test('its page plays every exhibit from disk, and finds all of it right', async 
   await expect.poll(async () => await whole.getAttribute('data-state'), { timeout: 20_000 }).not.toBe('open')
   expect(await page.locator('#findings li').allTextContents()).toEqual([])
   expect(await whole.getAttribute('data-state')).toBe('well')
+  expect(await page.locator('#proof-log').getAttribute('data-state')).toBe('well')
+  const places = await page.locator('.leaf').allTextContents()
+  expect(places.length).toBeGreaterThan(6)
+  for (const place of places) expect(place).toMatch(/^leaf \d+ of \d+ in the log, proven$/)
   expect(await page.getByText('</script> "left" & right').first().isVisible()).toBe(true)
   expect(complaints).toEqual([])
 }, 60_000)

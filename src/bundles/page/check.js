@@ -28,7 +28,7 @@ const digestOf = async (file, onBytes) => {
 }
 
 /** What is in the folder's proofs must be what this page has checked. @param {Story} story @param {Map<string, File>} files */
-const proofsUnlike = async ({ receipts, entries, keys }, files) => {
+const proofsUnlike = async ({ receipts, entries, checkpoints, keys }, files) => {
   /** @type {Finding[]} */
   const findings = []
   const compare = async (/** @type {string} */ path, /** @type {(text: string) => boolean} */ same) => {
@@ -43,10 +43,12 @@ const proofsUnlike = async ({ receipts, entries, keys }, files) => {
     if (!like) findings.push({ kind: 'altered', path, says: 'It is not what this page holds and has checked.' })
   }
   for (const { path, jws } of receipts) await compare(path, (text) => text.trim() === jws)
-  for (const { path, entry, salt, parts } of entries) {
+  for (const { path, entry, salt, parts, proof } of entries) {
     await compare(path, (text) => canonical(JSON.parse(text)) === canonical({ entry, salt, parts }))
+    await compare(proof.path, (text) => text === proof.text)
   }
-  await compare('proofs/keys.json', (text) => canonical(JSON.parse(text)) === canonical({ keys }))
+  for (const { path, note } of checkpoints) await compare(path, (text) => text === note)
+  await compare('proofs/keys.json', (text) => canonical(JSON.parse(text)) === canonical(keys))
   return findings
 }
 

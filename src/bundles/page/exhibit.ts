@@ -84,7 +84,8 @@ const facts = ({ kind, provenance: { source, clip } }: ExhibitStory): Markup[] =
 
 /** An exhibit: what it is, playing, where it comes from, what happened to it, and which files are it. */
 export const exhibitSection = (exhibit: ExhibitStory, index: number): Markup => {
-  const { item, reference, description, media, viewingCopy, original, receipt, story, provenancePath } = exhibit
+  const { item, reference, description, media, viewingCopy, original, receipt, story } = exhibit
+  const { provenancePath, statementPath } = exhibit
   const files = [media, viewingCopy, original].filter((file) => file !== null)
   return html`
       <article class="card" id="exhibit-${item}" aria-labelledby="exhibit-${item}-title">
@@ -94,12 +95,18 @@ export const exhibitSection = (exhibit: ExhibitStory, index: number): Markup => 
         </dl>
         <h4>What happened to it</h4>
         <ol class="story">${story.map(
-          ({ at, words, entry }) => html`
+          ({ at, words, entry, leaf }) => html`
           <li>${when(at)} <span>${apart(words)}${
             entry === null ? '' : html` <a class="entry" href="${linkTo(entry)}">entry of the ledger</a>`
+          }${
+            entry === null || leaf === null
+              ? ''
+              : html` <span class="leaf" data-entry="${entry}" data-state="open">leaf ${leaf.index} of ${leaf.size} in the log</span>`
           }</span></li>`,
         )}
         </ol>
+        <p><a href="${linkTo(statementPath)}">The continuity statement</a> to print: every act that is on record of it, those
+          that are sealed for you too, each with its place in the log.</p>
         <h4>Its files</h4>
         <ul class="files">${files.map(fileLine)}
           <li><a href="${linkTo(provenancePath)}">${provenancePath}</a>: where it comes from and how it was made, in full</li>${

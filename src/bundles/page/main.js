@@ -37,6 +37,8 @@ const kinds = {
   manifest: 'Manifest',
   receipt: 'Receipt',
   entry: 'Ledger entry',
+  checkpoint: 'Head of the log',
+  proof: 'Proof',
   exhibit: 'Exhibit',
 }
 
@@ -71,11 +73,49 @@ const show = () => {
           : 'The files agree with what this page holds; this browser could not check the signatures.'
 }
 
+/** Beside each act, whether its entry is in the log. @param {Map<string, import('./proofs.js').Place>} places */
+const tellPlaces = (places) => {
+  for (const line of document.querySelectorAll('.leaf')) {
+    if (!(line instanceof HTMLElement)) continue
+    const { index, size, proven } = places.get(line.dataset.entry ?? '') ?? { index: 0, size: 0, proven: false }
+    const where = `leaf ${index.toLocaleString('en-GB')} of ${size.toLocaleString('en-GB')} in the log`
+    line.dataset.state = proven === null ? 'open' : proven ? 'well' : 'wrong'
+    line.textContent =
+      proven === null
+        ? `${where}, its signature not checked`
+        : proven
+          ? `${where}, proven`
+          : 'NOT proven to be in the log'
+  }
+}
+
+/** @param {Awaited<ReturnType<typeof checkProofs>>['log']} log @param {number} wrong */
+const tellLog = ({ places, heads }, wrong) => {
+  tellPlaces(places)
+  const proven = [...places.values()].filter((place) => place.proven === true).length
+  const over = heads.map(({ size }) => counted(size, 'leaf', 'leaves')).join(' and ')
+  if (wrong > 0)
+    tell(
+      'proof-log',
+      'wrong',
+      `The log: ${counted(wrong, 'proof or head of it does', 'proofs or heads of it do')} not hold.`,
+    )
+  else if (places.size === 0) tell('proof-log', 'open', 'The bundle holds no entry to be proven.')
+  else if (proven < places.size) {
+    const words = 'The proofs lead to the head of the log, but this browser cannot check its signature (Ed25519).'
+    tell('proof-log', 'open', `${words} Use a newer one, or the command exhibit verify.`)
+  } else {
+    const words = `${counted(proven, 'entry is', 'entries are')} proven to be in the log`
+    tell('proof-log', 'well', `${words}, under a head over ${over} that is signed right, with the key in this bundle.`)
+  }
+}
+
 const tellProofs = async () => {
-  const { findings, unable, receipts, held, entries } = await checkProofs(story)
+  const { findings, unable, receipts, held, entries, log } = await checkProofs(story)
   known.proofs = findings
-  known.unable = unable
+  known.unable = unable || [...log.places.values()].some(({ proven }) => proven === null)
   const wrong = (/** @type {string} */ kind) => findings.filter((finding) => finding.kind === kind).length
+  tellLog(log, wrong('checkpoint') + wrong('proof'))
   if (unable) {
     tell(
       'proof-receipts',

@@ -22,6 +22,7 @@ export const checks = ({ bundle }: BundleStory): Markup => html`
         <ul class="proofs">
           <li id="proof-receipts" data-state="open">Receipts: being checked</li>
           <li id="proof-entries" data-state="open">Entries of the ledger: being checked</li>
+          <li id="proof-log" data-state="open">The log: being checked</li>
           <li id="proof-exhibits" data-state="open">Exhibits: being checked</li>
           <li id="proof-files" data-state="open"><span aria-hidden="true">○</span>Files: not checked yet. A page opened from disk may not look beside itself.</li>
         </ul>
@@ -76,13 +77,13 @@ export const schedule = ({ schedule: items }: BundleStory): Markup => html`
           )}
       </section>`
 
-export const holdings = ({ manifest, receipts, entries, keys }: BundleStory): Markup => {
+export const holdings = ({ manifest, receipts, entries, keys: { keys, logs } }: BundleStory): Markup => {
   const size = manifest.reduce((sum, file) => sum + file.size, 0)
   return html`
       <section class="card" aria-labelledby="holdings-title">
         <h2 id="holdings-title">What this bundle holds</h2>
         <p>${manifest.length} files under <code>data/</code> beside this page, ${inBytes(size)}; receipts: ${receipts.length};
-          entries of the ledger: ${entries.length}.</p>
+          entries of the ledger, each with its proof: ${entries.length}.</p>
         <details>
           <summary>Every file with its size and digest</summary>${table(
             'Files',
@@ -96,16 +97,20 @@ export const holdings = ({ manifest, receipts, entries, keys }: BundleStory): Ma
         <h3>What checks what</h3>
         <ul>
           <li><strong>This page</strong> holds the digest of every file under <code>data/</code> but itself, and all receipts,
-            entries and keys. It checks the files when you show it the folder.</li>
+            entries, proofs and keys. It checks the files when you show it the folder.</li>
           <li><strong>This page cannot vouch for itself.</strong> No file holds its own digest, and a page that was altered could
             say anything. <code>manifest-sha256.txt</code> has it: in the folder, run
             <code>sha256sum -c manifest-sha256.txt</code> and <code>sha256sum -c tagmanifest-sha256.txt</code>, or
             <code>exhibit verify</code>, which needs neither this page nor any server.</li>
           <li><strong>Digests</strong> show that nothing changed since the manifest was written. <strong>Receipts</strong> show who
             took a recording into custody, as the file that came out of the camera.</li>
+          <li><strong>Proofs</strong> show that an entry stood in the log of the installation when the head of it was signed, at
+            which place, and that it was neither changed since nor written later. That nothing else was done, they do not show:
+            each exhibit's continuity statement lists what was, also what is not yours to know.</li>
           <li><strong>The keys</strong> came with the bundle, so by themselves they prove only that it agrees with itself. Compare
-            their names with those that the installation publishes, or ask somebody you know:
-            ${keys.map(({ kid }) => html`<code class="digest">${kid}</code> `)}</li>
+            them with those that the installation publishes, or ask somebody you know. Of receipts:
+            ${keys.map(({ kid }) => html`<code class="digest">${kid}</code> `)} Of the log:
+            ${logs.map(({ vkey }) => html`<code class="digest">${vkey}</code> `)}</li>
         </ul>
       </section>`
 }

@@ -28,12 +28,12 @@ const Disclosed = Type.Object(
   { additionalProperties: false },
 )
 
-/** The leaf data and the subject of each disclosed entry, by its id. */
-export type Leaves = ReadonlyMap<string, { leaf: string; subject: string }>
+/** The leaf data, the subject and the path of each disclosed entry, by its id. */
+export type Leaves = ReadonlyMap<string, { leaf: string; subject: string; path: string }>
 
 /** Computes every disclosed part's seal and every leaf. What is sealed and not disclosed stays withheld, and is no fault. */
 export const checkEntries = async (source: Source, find: Find): Promise<Leaves> => {
-  const leaves = new Map<string, { leaf: string; subject: string }>()
+  const leaves = new Map<string, { leaf: string; subject: string; path: string }>()
   for (const path of source.members.keys()) {
     if (!path.startsWith('proofs/entries/') || !path.endsWith('.entry.json')) continue
     const said = await jsonOf(source, path, 4 * 1024 * 1024, find)
@@ -53,7 +53,7 @@ export const checkEntries = async (source: Source, find: Find): Promise<Leaves> 
       }
       if (leaves.has(entry.id)) find('entry', path, 'Another file discloses the same entry.')
       const leaf = hex(leafOf(Buffer.from(salt, 'hex'), canonical(entry)))
-      leaves.set(entry.id, { leaf, subject: entry.subject.id })
+      leaves.set(entry.id, { leaf, subject: entry.subject.id, path })
     } catch {
       find('entry', path, 'It has no canonical JSON, so no digest of it can be computed.')
     }

@@ -4,6 +4,7 @@ import { Digest } from '../../base/ids.ts'
 import type { ReceiptClaims } from '../../custody/receipt.ts'
 import type { Bag } from './bag.ts'
 import type { Find } from './finding.ts'
+import type { Proofs } from './proofs.ts'
 import { jsonOf } from './reading.ts'
 import type { Source } from './source.ts'
 
@@ -36,6 +37,8 @@ const Provenance = Type.Object({
 type Provenance = Type.Static<typeof Provenance>
 
 const provenanceFile = 'provenance.json'
+/** Of bundles that carry proofs. No provenance speaks of it: it is no media. */
+const statementFile = 'continuity.pdf'
 
 /** `data/exhibits/AB_1` of a path in it; null of any other. */
 const folderOf = (path: string): string | null => /^data\/exhibits\/[^/]+(?=\/)/.exec(path)?.[0] ?? null
@@ -96,7 +99,7 @@ export type Exhibits = { count: number; stated: Map<string, { size: number; sha2
 export const checkExhibits = async (
   source: Source,
   bag: Bag,
-  receipts: ReadonlyMap<string, ReceiptClaims>,
+  { receipts, proofs }: { receipts: ReadonlyMap<string, ReceiptClaims>; proofs: Pick<Proofs, 'carried'> },
   find: Find,
 ): Promise<Exhibits> => {
   const stated: Exhibits['stated'] = new Map()
@@ -109,7 +112,10 @@ export const checkExhibits = async (
   }
   for (const folder of folders) {
     const path = `${folder}/${provenanceFile}`
+    const statement = `${folder}/${statementFile}`
     unread.add(folder)
+    if (proofs.carried && !source.members.has(statement) && bag.payload?.has(statement) === false)
+      find('missing', statement, 'It is the continuity statement of the exhibit, and is not there.')
     if (!(bag.payload ?? source.members).has(path)) {
       find('exhibit', folder, 'This exhibit has no provenance.json, or none that belongs to the bundle.')
       continue
@@ -129,7 +135,8 @@ export const checkExhibits = async (
   }
   for (const path of bag.payload?.keys() ?? []) {
     const folder = folderOf(path)
-    if (folder === null || unread.has(folder) || stated.has(path) || path === `${folder}/${provenanceFile}`) continue
+    if (folder === null || unread.has(folder) || stated.has(path)) continue
+    if ([provenanceFile, statementFile].some((name) => path === `${folder}/${name}`)) continue
     find('exhibit', path, 'The provenance beside this file does not speak of it.')
   }
   // Whose receipt it is, an exhibit may say that cannot be read.

@@ -19,6 +19,8 @@ type FindingKind =
   | 'keys'
   | 'receipt'
   | 'entry'
+  | 'checkpoint'
+  | 'proof'
   | 'exhibit'
 
 /** `path` is as the bundle spells it, so never show it without making it printable; null when it is about the whole. */

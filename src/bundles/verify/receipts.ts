@@ -1,5 +1,7 @@
+import type { NoteKey } from '../../base/note.ts'
 import type { ReceiptClaims } from '../../custody/receipt.ts'
 import { NotVerified, type PublicKey, publicKeysIn, verifyReceipt } from '../../custody/verify-receipt.ts'
+import { logKeysIn } from '../../ledger/verify-proof.ts'
 import type { Find } from './finding.ts'
 import { jsonOf, textOf } from './reading.ts'
 import type { Source } from './source.ts'
@@ -8,12 +10,12 @@ const folder = 'proofs/receipts/'
 const keysPath = 'proofs/keys.json'
 
 /** The keys that the bundle brings itself: they prove that it agrees with itself, and no more. */
-export const keysInside = async (source: Source, find: Find): Promise<PublicKey[]> => {
+export const keysInside = async (source: Source, find: Find): Promise<{ receipts: PublicKey[]; logs: NoteKey[] }> => {
   const document = await jsonOf(source, keysPath, 1024 * 1024, find)
-  if (document === undefined) return []
-  const keys = publicKeysIn(document)
-  if (keys.length === 0) find('keys', keysPath, 'It holds no Ed25519 public key.')
-  return keys
+  if (document === undefined) return { receipts: [], logs: [] }
+  const receipts = publicKeysIn(document)
+  if (receipts.length === 0) find('keys', keysPath, 'It holds no Ed25519 public key.')
+  return { receipts, logs: logKeysIn(document, '') }
 }
 
 /** Verifies every receipt in the bundle. Answers those that hold, by their paths. */
