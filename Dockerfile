@@ -15,7 +15,7 @@ RUN apt-get update \
   && apt-get install --yes --no-install-recommends ffmpeg bubblewrap \
   && rm -rf /var/lib/apt/lists/*
 # Folders that volumes are laid over take their owner from here.
-RUN install --directory --owner=node --group=node --mode=700 /keys \
+RUN install --directory --owner=node --group=node --mode=700 /keys /log-keys \
   && install --directory --owner=node --group=node --mode=711 /scratch
 WORKDIR /exhibit
 COPY --from=packages /exhibit/node_modules ./node_modules

@@ -16,7 +16,7 @@ const wanted = 5000
 const step = 2000
 
 /** Real entries, many at once. */
-export const writeMany = async ({ db, clock }: Engines, count: number): Promise<void> => {
+const writeMany = async ({ db, clock }: Engines, count: number): Promise<void> => {
   for (let done = 0; done < count; done += step) {
     const made = Array.from({ length: Math.min(step, count - done) }, () => sealEntry(anAct, clock))
     await inTransaction(db, async (tx) => {

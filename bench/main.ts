@@ -1,5 +1,6 @@
 import { loadavg } from 'node:os'
 import { append } from './append.ts'
+import { audit } from './audit.ts'
 import { bundle } from './bundle.ts'
 import { clip } from './clip.ts'
 import { sequencing } from './ledger.ts'
@@ -11,6 +12,7 @@ import { receipt } from './receipt.ts'
 import { type Row, sayRow, writeRow } from './result.ts'
 import { retention } from './retention.ts'
 import { type Stack, startStack } from './stack.ts'
+import { story } from './story.ts'
 import { transcode } from './transcode.ts'
 import { upload } from './upload.ts'
 import { watching } from './watching.ts'
@@ -27,6 +29,8 @@ const rows: Record<string, (stack: Stack) => Promise<Row>> = {
   clip,
   append,
   sequencing,
+  audit,
+  story,
   bundle,
   retention,
 }

@@ -15,6 +15,7 @@ export const handlersWith = (take: Handler<'take-into-custody'>): Handlers => ({
   'simulate-policy': async () => ({ outcome: 'done' }),
   purge: async () => ({ outcome: 'done' }),
   'hold-original': async () => ({ outcome: 'done' }),
+  'keep-sidecar': async () => ({ outcome: 'done' }),
 })
 
 /** Owes the taking into custody of a recording that nobody knows. */

@@ -3,6 +3,7 @@ import { clearRecording } from './clear-recording.ts'
 import { clearUpload } from './clear-upload.ts'
 import { cutClip } from './cut-clip.ts'
 import { holdOriginal } from './hold-original.ts'
+import { keepSidecar } from './keep-sidecar.ts'
 import { makeBundle } from './make-bundle.ts'
 import { makeRenditions } from './make-renditions.ts'
 import { purge } from './purge.ts'
@@ -20,4 +21,5 @@ export const handlers: Handlers = {
   'simulate-policy': simulatePolicy,
   purge,
   'hold-original': holdOriginal,
+  'keep-sidecar': keepSidecar,
 }

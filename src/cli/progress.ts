@@ -1,7 +1,7 @@
 import { inBytes, printable } from './words.ts'
 
-/** A piece of work that is told of: `label` stands before its bar. Bytes. */
-export type Bar = { label: string; done: number; total: number }
+/** A piece of work that is told of: `label` stands before its bar. Bytes, unless `unit` names what is counted. */
+export type Bar = { label: string; done: number; total: number; unit?: string }
 
 export type Progress = {
   /** Makes or moves a bar. The bar with the key `total` stays below the others. */
@@ -18,10 +18,12 @@ type Screen = { write(text: string): unknown; isTTY?: boolean; columns?: number;
 const redrawMs = 100
 const plainEveryMs = 10_000
 
+const amount = (number: number, unit?: string): string => (unit === undefined ? inBytes(number) : `${number} ${unit}`)
+
 /** One line of at most `columns` characters. */
-export const drawBar = ({ label, done, total }: Bar, columns: number): string => {
+export const drawBar = ({ label, done, total, unit }: Bar, columns: number): string => {
   const part = total === 0 ? 1 : Math.min(1, done / total)
-  const figures = `${String(Math.floor(part * 100)).padStart(3)} %  ${inBytes(done)} of ${inBytes(total)}`
+  const figures = `${String(Math.floor(part * 100)).padStart(3)} %  ${amount(done, unit)} of ${amount(total, unit)}`
   const width = Math.max(5, Math.min(30, columns - 60))
   const filled = Math.round(part * width)
   const bar = `${'█'.repeat(filled)}${'░'.repeat(width - filled)}`
@@ -80,7 +82,7 @@ const onPaper = (screen: Screen, now: () => number): Progress => {
       told.set(key, now())
       if (key === 'total' && last === undefined) return
       const percent = bar.total === 0 ? 100 : Math.floor((bar.done / bar.total) * 100)
-      screen.write(`${printable(bar.label)}: ${percent} % of ${inBytes(bar.total)}\n`)
+      screen.write(`${printable(bar.label)}: ${percent} % of ${amount(bar.total, bar.unit)}\n`)
     },
     remove: (key) => {
       told.delete(key)

@@ -4,7 +4,8 @@ import { hex, sha256 } from '../base/digest.ts'
 import type { ClipId, RecordingId, Sha256 } from '../base/ids.ts'
 import { chunksOf } from '../engines/chunks.ts'
 import type { Engines } from '../engines/engines.ts'
-import { brokenRead, type Store, type StoredPart } from '../engines/store.ts'
+import type { Store, StoredPart } from '../engines/store.ts'
+import { brokenRead } from '../engines/store-refusals.ts'
 import { clipKey, clipPrefix } from './clip.ts'
 
 export type Kept = { sha256: Sha256; size: number }

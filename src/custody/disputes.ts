@@ -19,6 +19,7 @@ import {
   recordingById,
   recordingForUpdate,
 } from './queries.ts'
+import { clearSidecar } from './sidecar-objects.ts'
 
 const quarantinedForUpdate = async (tx: Tx, id: RecordingId): Promise<RecordingRow> => {
   const recording = await recordingForUpdate(tx, id)
@@ -124,5 +125,6 @@ export const clearRecording = async (engines: Engines, id: RecordingId): Promise
   if (left.length > 0)
     throw new Error(`the store still has ${left.length} versions of an object it was asked to delete`)
   await clearPieces(engines, { id: recording.upload, recording: id })
+  await clearSidecar(engines, id)
   return true
 }

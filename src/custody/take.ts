@@ -6,6 +6,7 @@ import type { RecordingRow, UploadRow } from '../engines/tables.ts'
 import type { Outcome, Run } from '../jobs/catalogue.ts'
 import { owe } from '../jobs/outbox.ts'
 import type { Actor } from '../ledger/entry.ts'
+import { signingKey } from '../ledger/receipt-keys.ts'
 import { record, recordSealed } from '../ledger/record.ts'
 import { endUpload } from '../uploads/actions.ts'
 import { type Completed, clearPieces, completeObject } from '../uploads/completion.ts'
@@ -284,7 +285,9 @@ const giveReceipt = async (
   action: string,
   more: Record<string, string> = {},
 ) => {
-  const { clock, config, receiptKey } = engines
+  const { clock, config } = engines
+  // What was kept of an upload cut off for good is in custody, but it is not the file the camera holds: no receipt.
+  const key = upload.kept ? undefined : await signingKey(tx, engines)
   const at = clock.now()
   const entry = await recordSealed(tx, clock, {
     operation: 'collection',
@@ -293,8 +296,7 @@ const giveReceipt = async (
     actor: service(run),
     detail: { upload: upload.id, camera: upload.camera, size: upload.received, sha256, ...more },
   })
-  // What was kept of an upload cut off for good is in custody, but it is not the file the camera holds: no receipt.
-  if (upload.kept) return entry.id
+  if (key === undefined) return entry.id
   const jws = await signReceipt(
     {
       iss: config.RECEIPT_ISSUER,
@@ -309,7 +311,7 @@ const giveReceipt = async (
       entryId: entry.id,
       leaf: entry.leaf.toString('hex'),
     },
-    receiptKey,
+    key,
   )
   await insertReceipt(tx, upload.id, recording, jws, at)
   return entry.id

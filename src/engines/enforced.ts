@@ -9,7 +9,8 @@ import {
 } from '@aws-sdk/client-s3'
 import type { Config } from './config.ts'
 import type { Log } from './log.ts'
-import { makeS3Client, refusesDigest } from './store.ts'
+import { makeS3Client } from './store.ts'
+import { refusesDigest } from './store-refusals.ts'
 
 /** What the store really does, found out by trying. */
 export type StorePromises = { versions: boolean; lock: boolean; digests: boolean }

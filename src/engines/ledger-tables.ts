@@ -1,6 +1,6 @@
 import type { ColumnType, Generated, JSONColumnType, Selectable } from 'kysely'
 import type { Json } from '../base/canonical.ts'
-import type { EntryId } from '../base/ids.ts'
+import type { EntryId, RecordingId } from '../base/ids.ts'
 
 type At = ColumnType<Date, Date, Date>
 type MaybeAt = ColumnType<Date | null, Date | null | undefined, Date | null>
@@ -60,6 +60,17 @@ type CheckpointsTable = { log: number; size: number; root: Buffer; note: string;
 type CosignaturesTable = { log: number; size: number; witness: string; line: string; at: At }
 type WitnessSizesTable = { witness: string; log: number; size: number }
 
+/** Of each log, the next leaf to look at for what it says of recordings. */
+type SidecarPositionsTable = { log: number; next: number }
+/** `log` and `index`: of the newest leaf that the sidecar in the store holds; null where there is none. */
+type SidecarsTable = {
+  recording: RecordingId
+  owed: boolean
+  log: number | null
+  index: number | null
+  signedAt: MaybeAt
+}
+
 export type LedgerTables = {
   entries: EntriesTable
   entryBodies: EntryBodiesTable
@@ -73,6 +84,8 @@ export type LedgerTables = {
   checkpoints: CheckpointsTable
   cosignatures: CosignaturesTable
   witnessSizes: WitnessSizesTable
+  sidecarPositions: SidecarPositionsTable
+  sidecars: SidecarsTable
 }
 
 export type LogRow = Selectable<LogsTable>

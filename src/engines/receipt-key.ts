@@ -30,6 +30,7 @@ export const readKeyFile = async (path: string): Promise<ReceiptKey> => {
 /** Makes a new private key in a file only its owner may read. Throws EEXIST rather than replace one. */
 export const makeKeyFile = async (path: string): Promise<ReceiptKey> => {
   const { privateKey } = generateKeyPairSync('ed25519')
-  await writeFile(path, `${JSON.stringify(privateKey.export({ format: 'jwk' }))}\n`, { mode: 0o600, flag: 'wx' })
+  const text = `${JSON.stringify(privateKey.export({ format: 'jwk' }))}\n`
+  await writeFile(path, text, { mode: 0o600, flag: 'wx', flush: true })
   return await readKeyFile(path)
 }

@@ -24,6 +24,8 @@ const payloads = {
   purge: Type.Object({ purgeId: IdOf.purge }),
   /** Bring the store's own legal hold in line with the holds on a recording. */
   'hold-original': Type.Object({ recordingId: IdOf.recording }),
+  /** Write beside the original what the catalogue and the ledger say of it. */
+  'keep-sidecar': Type.Object({ recordingId: IdOf.recording }),
 }
 export type Catalogue = { [Name in keyof typeof payloads]: Type.Static<(typeof payloads)[Name]> }
 export type JobName = keyof Catalogue

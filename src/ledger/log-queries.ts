@@ -3,7 +3,7 @@ import type { EntryId } from '../base/ids.ts'
 import type { CheckpointRow, LogRow } from '../engines/ledger-tables.ts'
 import type { Db } from '../engines/postgres.ts'
 
-export const leaseSeconds = 15
+const leaseSeconds = 15
 
 /**
  * Takes or keeps the lease of publishing. Undefined when another holds it, or nothing may be published. A lease further
@@ -58,8 +58,10 @@ export const owedLeaves = async (db: Db): Promise<number> => {
   return count
 }
 
-export const isAnythingOwed = async (db: Db): Promise<boolean> =>
-  (await db.selectFrom('unsequenced').select('entry').limit(1).executeTakeFirst()) !== undefined
+export const oldestOwed = async (db: Db): Promise<EntryId | undefined> =>
+  (await db.selectFrom('unsequenced').select('entry').orderBy('entry').limit(1).executeTakeFirst())?.entry
+
+export const isAnythingOwed = async (db: Db): Promise<boolean> => (await oldestOwed(db)) !== undefined
 
 /** Leaf data by its index, from `from` up to but without `to`; null where an entry is no longer there. */
 export const leafData = async (db: Db, log: number, from: number, to: number): Promise<(Buffer | null)[]> => {

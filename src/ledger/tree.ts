@@ -8,7 +8,7 @@ const tileWidth = 256
 const mostKept = 2048
 
 /** The store does not hold what a published checkpoint stands on. */
-export class TileMissing extends Error {
+class TileMissing extends Error {
   readonly path: string
   constructor(path: string) {
     super(`the store does not hold ${path} of the log as it was published`)

@@ -1,6 +1,7 @@
 import type { RecordingId } from '../base/ids.ts'
 import { Problem } from '../base/problem.ts'
 import { bundleKey } from '../bundles/bundle.ts'
+import { sidecarPrefix } from '../custody/sidecar.ts'
 import type { Engines } from '../engines/engines.ts'
 import { inTransaction } from '../engines/postgres.ts'
 import type { Bucket } from '../engines/store.ts'
@@ -10,7 +11,7 @@ import { bundlesWith } from './purge-queries.ts'
 import { lockRecording } from './queries.ts'
 
 /** Prefixes, in the bucket `derived`, of all that is ever made of a recording. */
-const derivedPrefixes = (id: RecordingId): string[] => [`renditions/${id}/`, `clips/${id}/`]
+const derivedPrefixes = (id: RecordingId): string[] => [`renditions/${id}/`, `clips/${id}/`, sidecarPrefix(id)]
 
 const pageSize = 1000
 const atOnce = 8

@@ -3,6 +3,7 @@ import { iso } from '../base/time.ts'
 import type { Engines } from '../engines/engines.ts'
 import { inTransaction, type Tx } from '../engines/postgres.ts'
 import type { PurgeItemRow } from '../engines/retention-tables.ts'
+import { signingKey } from '../ledger/receipt-keys.ts'
 import { eraseFromEntry, record, recordSealed } from '../ledger/record.ts'
 import { dateOf } from './date.ts'
 import { countObjects, destroy, protectedUntil } from './destroying.ts'
@@ -140,13 +141,14 @@ const complain = async (
 
 /** Nothing is there any more: the one transaction that says so. */
 const conclude = async (engines: Engines, { id: purge, run }: Purging, id: RecordingId): Promise<Erased> => {
-  const { clock, config, db, receiptKey } = engines
+  const { clock, config, db } = engines
   return await inTransaction(db, async (tx) => {
     const recording = await lockRecording(tx, id, 'update')
     const item = await itemForUpdate(tx, id)
     if (recording === undefined || item?.state !== 'erasing') return 'gone'
     if (recording.sha256 === null) throw new Error('a recording in custody without its digest')
     const policy = item.policy === null ? undefined : await policyById(tx, item.policy)
+    const key = await signingKey(tx, engines)
     const at = clock.now()
     const authority = item.request === null ? `policy ${item.policy}` : `deletion-request ${item.request}`
     const stated = {
@@ -184,7 +186,7 @@ const conclude = async (engines: Engines, { id: purge, run }: Purging, id: Recor
         entryId: entry.id,
         leaf: entry.leaf.toString('hex'),
       },
-      receiptKey,
+      key,
     )
     await insertErasure(tx, { recording: id, purge, erasedAt: at, objects: stated.objects, entry: entry.id, jws })
     await leaveTombstone(tx, id, recording.upload)

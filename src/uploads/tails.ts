@@ -1,5 +1,6 @@
 import { sha256 } from '../base/digest.ts'
-import { brokenRead, type Store } from '../engines/store.ts'
+import type { Store } from '../engines/store.ts'
+import { brokenRead } from '../engines/store-refusals.ts'
 
 /** A piece of an upload that waits in staging until it makes a part. */
 export type Tail = { start: number; size: number; sha256: Buffer; key: string }

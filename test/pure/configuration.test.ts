@@ -85,12 +85,21 @@ test('docker-compose.yml fits the compose schema, which would have seen a wrong 
 })
 
 test('docker-compose.yml sets only variables that Exhibit knows, and all that the api and the worker need', () => {
-  expect(ours.map(([name]) => name).toSorted()).toEqual(['api', 'buckets', 'keys', 'log-keys', 'migrate', 'worker'])
+  expect(ours.map(([name]) => name).toSorted()).toEqual([
+    'api',
+    'buckets',
+    'keys',
+    'log-keys',
+    'migrate',
+    'rotate',
+    'worker',
+  ])
   for (const [name, { environment = {} }] of ours) {
     expect(Object.keys(environment).filter((variable) => !known.includes(variable))).toEqual([])
     if (name === 'migrate') expect(environment).toHaveProperty('DATABASE_OWNER_URL')
     else {
-      expect(environment).not.toHaveProperty('DATABASE_OWNER_URL')
+      // Nobody else than who rotates keys by hand has both.
+      expect('DATABASE_OWNER_URL' in environment).toBe(name === 'rotate')
       const filled = Object.entries(environment).map(([key, value]) => [
         key,
         String(value).replace(/\$\{\w+:-([^}]*)\}/g, '$1'),
@@ -101,7 +110,7 @@ test('docker-compose.yml sets only variables that Exhibit knows, and all that th
 })
 
 test('docker-compose.yml has a health check for everything that stays up', () => {
-  const stays = services.filter(([name]) => !['migrate', 'buckets', 'keys', 'log-keys'].includes(name))
+  const stays = services.filter(([name]) => !['migrate', 'buckets', 'keys', 'log-keys', 'rotate'].includes(name))
   expect(stays.length).toBe(6)
   for (const [, service] of stays) expect(service).toHaveProperty('healthcheck')
 })

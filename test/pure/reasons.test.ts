@@ -13,6 +13,7 @@ const config = (codes: Record<string, string[]> = {}): Config =>
     S3_SECRET_KEY: 'x',
     OIDC_ISSUER: 'x',
     RECEIPT_KEY_FILE: 'x',
+    LOG_KEY_FILE: 'x',
     REASON_CODES: JSON.stringify(codes),
   })
 const someone = (...roles: Role[]) => ({ id: newId<PersonId>(), name: 'A', roles })

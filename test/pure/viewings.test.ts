@@ -236,6 +236,7 @@ describe('the reason of a viewing', () => {
       S3_SECRET_KEY: 'x',
       OIDC_ISSUER: 'x',
       RECEIPT_KEY_FILE: 'x',
+      LOG_KEY_FILE: 'x',
       REASON_RULE: JSON.stringify(rule),
       REASON_CODES: JSON.stringify(codes),
     })

@@ -1,0 +1,69 @@
+import { openCheckpoint } from '../../base/checkpoint.ts'
+import type { Engines } from '../../engines/engines.ts'
+import type { LogRow } from '../../engines/ledger-tables.ts'
+import type { Given } from '../audit/witnessed.ts'
+import { logKeyOf } from '../log.ts'
+import { newestCheckpointRow } from '../log-queries.ts'
+import { storedNotes, witnessedNotes } from '../published.ts'
+import { servedBy, WitnessFailed } from '../witness-exchange.ts'
+import { NotRecovered } from './not-recovered.ts'
+
+/** A checkpoint that the log signed, and who holds it. */
+export type Known = { holder: string; size: number; root: Buffer; note: string }
+
+/** `unasked` are the names of witnesses that did not show what they have seen. */
+export type AllKnown = { checkpoints: Known[]; unasked: string[] }
+
+const answerMs = 10_000
+
+const ofStore = async ({ store }: Pick<Engines, 'store'>, log: LogRow): Promise<Known[]> => {
+  const notes = [...(await storedNotes(store, log)), ...(await witnessedNotes(store, log))]
+  return notes.map(({ key, head, note }) => {
+    if (head === null)
+      throw new NotRecovered(
+        `${key} in the ledger bucket is not signed by this log (${log.origin}). Nothing was changed. Is it the bucket of this installation? Run \`exhibit ledger audit\`.`,
+      )
+    return { holder: `${key} in the ledger bucket`, size: head.size, root: head.root, note }
+  })
+}
+
+const ofWitnesses = async ({ config }: Pick<Engines, 'config'>, log: LogRow): Promise<AllKnown> => {
+  const found: AllKnown = { checkpoints: [], unasked: [] }
+  const key = logKeyOf(log)
+  await Promise.all(
+    config.LEDGER_WITNESSES.map(async (witness) => {
+      const note = await servedBy(witness, log.origin, AbortSignal.timeout(answerMs)).catch((error: unknown) => {
+        if (error instanceof WitnessFailed) return undefined
+        throw error
+      })
+      const { name } = witness.key
+      const head = typeof note === 'string' ? openCheckpoint(note, key) : null
+      if (head !== null) found.checkpoints.push({ holder: `The witness ${name}`, ...head, note: note ?? '' })
+      // One that has seen nothing of this log serves nothing of it.
+      else if (note !== null) found.unasked.push(name)
+    }),
+  )
+  return found
+}
+
+const ofOthers = (given: readonly Given[], log: LogRow): Known[] =>
+  given.map(({ object, note }) => {
+    const head = openCheckpoint(note, logKeyOf(log))
+    if (head === null)
+      throw new NotRecovered(`${object} is not signed by this log (${log.origin}). Nothing was changed.`)
+    return { holder: object, size: head.size, root: head.root, note }
+  })
+
+/** Every checkpoint of the log that can be found, the smallest first. Throws NotRecovered, `store-unavailable`. */
+export const allKnown = async (
+  engines: Pick<Engines, 'config' | 'db' | 'store'>,
+  log: LogRow,
+  given: readonly Given[],
+): Promise<AllKnown> => {
+  const row = await newestCheckpointRow(engines.db, log.number)
+  const own = row === undefined ? [] : [{ holder: 'The database', size: row.size, root: row.root, note: row.note }]
+  const stored = await ofStore(engines, log)
+  const { checkpoints, unasked } = await ofWitnesses(engines, log)
+  const all = [...own, ...stored, ...checkpoints, ...ofOthers(given, log)]
+  return { checkpoints: all.toSorted((a, b) => a.size - b.size), unasked }
+}
