@@ -23,7 +23,7 @@ const amount = (number: number, unit?: string): string => (unit === undefined ? 
 /** One line of at most `columns` characters. */
 export const drawBar = ({ label, done, total, unit }: Bar, columns: number): string => {
   const part = total === 0 ? 1 : Math.min(1, done / total)
-  const figures = `${String(Math.floor(part * 100)).padStart(3)} %  ${amount(done, unit)} of ${amount(total, unit)}`
+  const figures = `${String(Math.floor(part * 100)).padStart(3)} %  ${unit === undefined ? inBytes(done) : done} of ${amount(total, unit)}`
   const width = Math.max(5, Math.min(30, columns - 60))
   const filled = Math.round(part * width)
   const bar = `${'█'.repeat(filled)}${'░'.repeat(width - filled)}`

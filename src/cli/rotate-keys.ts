@@ -46,7 +46,9 @@ const warnings = ({ use, keepOld, abandon }: Options, file: string): string[] =>
   use === 'receipts'
     ? 'The key that signs receipts and proofs of erasure is retired, and a new one takes its place.'
     : 'The log ends here, and a new one begins under a new key and a new name. Its witnesses have to be told.',
-  ...(abandon === undefined ? [] : ['The old log is left as it stands: what of it is not published never will be.']),
+  ...(abandon === undefined
+    ? []
+    : ['The old log is left as it stands; what of it is not published yet becomes part of the new one.']),
   keepOld
     ? `The old private key is kept beside ${file}.`
     : `The old private key in ${file} is destroyed there; copies elsewhere are yours to destroy.`,
@@ -95,7 +97,10 @@ export const rotateCommand = (): Command =>
     )
     .option('--data <folder>', 'the installation of this data folder, in place of the environment')
     .option('--keep-old', 'keep the old private key, under its own name, beside the new one')
-    .option('--lost', 'the private key in force is on no machine any more')
+    .option(
+      '--lost',
+      'the private key in force is on no machine any more',
+    )
     .option('--origin <name>', 'with log: the name of the new log, such as log.example.org/exhibit-2')
     .option('--abandon <reason>', 'with log: leave it as it stands, though it is halted or its data is lost')
     .option('--yes', 'do not ask first')

@@ -51,7 +51,7 @@ type Claims = Type.Static<typeof Claims>
 type Find = (words: string) => void
 
 /** Which leaf of which log an entry is; `leaf` is its leaf data, in hex. */
-export type SidecarLeaf = { log: string; index: number; leaf: string }
+type SidecarLeaf = { log: string; index: number; leaf: string }
 
 export type VerifiedSidecar = {
   claims: Claims

@@ -1,4 +1,4 @@
-import { chown, link, open, rename, rm, stat } from 'node:fs/promises'
+import { chmod, chown, link, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { ConfigError } from './config.ts'
 import { makeKeyFile, type ReceiptKey, readKeyFile } from './receipt-key.ts'
@@ -42,8 +42,9 @@ const keepNames = async (folder: string): Promise<void> => {
   await handle.sync().finally(() => handle.close())
 }
 
-/** Who runs the service may be another than who makes the key. */
+/** For the service's eyes alone, whose user may be another than who makes the key. */
 const giveToOwnerOf = async (file: string, made: string): Promise<void> => {
+  await chmod(made, 0o600)
   if (process.getuid?.() !== 0) return
   const { uid, gid } = await stat(file).catch(async () => await stat(dirname(file)))
   await chown(made, uid, gid)
@@ -53,7 +54,10 @@ const giveToOwnerOf = async (file: string, made: string): Promise<void> => {
 export const nextKeyFor = async (file: string): Promise<ReceiptKey> => {
   const next = nextFileOf(file)
   const waiting = await keyIn(next)
-  if (waiting !== undefined) return waiting
+  if (waiting !== undefined) {
+    await giveToOwnerOf(file, next)
+    return waiting
+  }
   const aside = `${next}.new`
   await rm(aside, { force: true })
   const made = await makeKeyFile(aside)

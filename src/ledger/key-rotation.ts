@@ -93,7 +93,7 @@ export const prepareKey = async (
     if (waiting === undefined) return there
     throw new NotRotated(`${file} holds a key that this database does not know: move it away. Nothing was changed.`)
   }
-  return waiting ?? (await nextKeyFor(file))
+  return await nextKeyFor(file)
 }
 
 /** By then whatever was signed is signed, whichever clock is ahead. */

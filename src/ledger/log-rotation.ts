@@ -6,7 +6,7 @@ import type { LogRow } from '../engines/ledger-tables.ts'
 import { makeMetrics } from '../engines/metrics.ts'
 import { inTransaction, type Tx } from '../engines/postgres.ts'
 import type { ReceiptKey } from '../engines/receipt-key.ts'
-import { putNextInPlace } from '../engines/signing-key.ts'
+import { putNextInPlace, readKeyOf } from '../engines/signing-key.ts'
 import { newestCheckpoint } from './checkpoints.ts'
 import { newestStored } from './head.ts'
 import {
@@ -38,7 +38,7 @@ export type LogWish = RotationWish & {
 const isOrigin = (text: string): boolean => /^[^+\s\p{White_Space}\p{Cc}]{1,200}$/u.test(text)
 
 /** A name that nobody chose is followed by another such; one that was configured bears the number of the log. */
-export const originAfter = (old: Pick<LogRow, 'origin' | 'number'>, number: number, random: () => Buffer): string => {
+const originAfter = (old: Pick<LogRow, 'origin' | 'number'>, number: number, random: () => Buffer): string => {
   if (/^exhibit\.local\/[0-9a-f]+$/.test(old.origin)) return `exhibit.local/${random().toString('hex')}`
   const own = `/${old.number}`
   const base = old.number > 1 && old.origin.endsWith(own) ? old.origin.slice(0, -own.length) : old.origin
@@ -157,6 +157,13 @@ const putInForce = async (
     wish.reached?.('written')
   })
 
+/** Without its key nothing more of the log can be published. */
+const withReason = async (file: string, old: LogRow, wish: LogWish): Promise<LogWish> => {
+  if (wish.abandon !== undefined || wish.lost !== true) return wish
+  const held = await readKeyOf(file, publicX(old)).catch(() => undefined)
+  return held === undefined ? { ...wish, abandon: 'its private key is lost' } : wish
+}
+
 export type RotatedLog = Rotated & {
   number: number
   origin: string
@@ -186,7 +193,8 @@ export const rotateLogKey = async (engines: Rotating, wish: LogWish = {}): Promi
     const ended = next.publicJwk.x === publicX(old)
     if (!ended) {
       const number = await numberAfter(engines, old)
-      await putInForce(engines, old, number, originOf(wish.origin, old, number, logs), next, wish)
+      const origin = originOf(wish.origin, old, number, logs)
+      await putInForce(engines, old, number, origin, next, await withReason(file, old, wish))
     }
     wish.reached?.('in-force')
     const kept = await putNextInPlace(file, next.publicJwk.x, wish.keepOld === true)

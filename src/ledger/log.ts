@@ -24,7 +24,7 @@ export const allLogs = async (db: Db): Promise<LogRow[]> =>
   await db.selectFrom('logs').selectAll().orderBy('number').execute()
 
 /** An entry as it is disclosed: its detail, and who acted is withheld. */
-export type Rotation = { entry: object; salt: string; parts: SealedParts }
+type Rotation = { entry: object; salt: string; parts: SealedParts }
 
 /** What outsiders need to know of a log; times are RFC 3339. */
 export type PublishedLog = {

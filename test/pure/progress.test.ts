@@ -10,6 +10,7 @@ describe('progress', () => {
     }
     expect(drawBar({ label: 'empty', done: 0, total: 0 }, 79)).toContain('100 %')
     expect(drawBar({ label: 'half', done: 512_000, total: 1_024_000 }, 79)).toContain('50 %  512.0 kB of 1.0 MB')
+    expect(drawBar({ label: 'log', done: 5, total: 10, unit: 'leaves' }, 79)).toContain('50 %  5 of 10 leaves')
   })
 
   it('never lets a file name steer the terminal', () => {

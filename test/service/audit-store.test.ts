@@ -196,6 +196,25 @@ test('a checkpoint row that was replaced is found, signed by somebody else or by
   expect(foundIn(await log.audit(copy))).toEqual([wrong])
 })
 
+test('a checkpoint row of a size that nobody signed does not lead the audit astray', async () => {
+  await using copy = await copyOf(log.engines)
+  await copy.owner.query(
+    `insert into checkpoints select 1, 9007199254740000, root, note, at from checkpoints where size = ${fullSize}`,
+  )
+  expect(foundIn(await log.audit(copy))).toEqual([found('checkpoint-unsigned', { size: 9007199254740000 })])
+})
+
+test('a key of the log that was replaced makes every signature a wrong one', async () => {
+  await using copy = await copyOf(log.engines)
+  const { key } = makeNoteKey(log.log.origin)
+  const x = key.publicKey.toString('base64url')
+  await copy.owner.query(`update logs set jwk = jsonb_set(jwk, '{x}', '"${x}"')`)
+  const all = foundIn(await log.audit(copy))
+  expect(all).toContainEqual(found('checkpoint-unsigned', { size: fullSize }, 5))
+  expect(all).toContainEqual(found('stored-checkpoint-unsigned', { object: '1/checkpoint/0000000000000300' }, 3))
+  expect(all).toContainEqual(found('witnessed-unsigned', { object: '1/witnessed/0000000000000600' }))
+})
+
 test('a cosignature that is not its witness’s is found', async () => {
   await using copy = await copyOf(log.engines)
   const { rows } = await copy.owner.query<{ line: string }>('select line from cosignatures')

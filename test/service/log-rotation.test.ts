@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises'
 import { Client } from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openCheckpoint } from '../../src/base/checkpoint.ts'
@@ -206,6 +207,29 @@ test('of a log whose tiles are lost nothing can be published; abandoned, the ins
   await rotateLogKey(owner, { abandon: 'the tiles are lost' })
   const [late] = await published(1)
   if (late !== undefined) expect(await proven(late)).toMatchObject({ log: 2 })
+})
+
+test('a log whose private key is lost ends as it was published, and what it had not published is published in the new one', async () => {
+  const file = engines.config.LOG_KEY_FILE
+  const [early] = await published(3)
+  const unpublished = await writeEntries(engines, 4)
+  await numberEntries(engines.db, 100)
+  await rm(file)
+  await expect(rotateLogKey(owner)).rejects.toThrow(/does not hold the key that is in force.*--lost/)
+  await rotateLogKey(owner, { lost: true })
+  const [, newLog] = await publishedLogs(engines.db)
+  expect(newLog?.rotation?.parts.detail?.value).toMatchObject({
+    abandoned: { because: 'its private key is lost', unpublished: 4 },
+  })
+  await sequence(engines)
+  for (const entry of unpublished) expect(await proven(entry)).toMatchObject({ log: 2 })
+  if (early !== undefined) expect(await proven(early)).toMatchObject({ log: 1 })
+  // Said of a key that is there, it changes nothing.
+  await writeEntries(engines, 2)
+  await numberEntries(engines.db, 100)
+  await rotateLogKey(owner, { lost: true })
+  expect((await publishedLogs(engines.db)).at(-1)?.rotation?.parts.detail?.value).not.toHaveProperty('abandoned')
+  await proveLog(engines)
 })
 
 test('a database that is older than its log is found out, and nothing is rotated', async () => {

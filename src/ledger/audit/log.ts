@@ -49,16 +49,20 @@ export type Standing = {
   abandoned: string | undefined
 }
 
+/** Where so many in a row are not signed, the key is another one: it is not looked for any further. */
+const mostUnsigned = 100
+
 /** A size that nobody signed is no size to go up to. */
 const newestSigned = async (db: Db, log: LogRow): Promise<Pick<Standing, 'published' | 'unsigned'>> => {
   const key = logKeyOf(log)
   const unsigned: number[] = []
-  for (;;) {
+  while (unsigned.length < mostUnsigned) {
     const row = await newestCheckpointBefore(db, log.number, unsigned.at(-1))
-    if (row === undefined) return { published: undefined, unsigned }
+    if (row === undefined) break
     if (openCheckpoint(row.note, key)?.size === row.size) return { published: row, unsigned }
     unsigned.push(row.size)
   }
+  return { published: undefined, unsigned }
 }
 
 /** What is known elsewhere first, then what that follows from. */
