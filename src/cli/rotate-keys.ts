@@ -97,10 +97,7 @@ export const rotateCommand = (): Command =>
     )
     .option('--data <folder>', 'the installation of this data folder, in place of the environment')
     .option('--keep-old', 'keep the old private key, under its own name, beside the new one')
-    .option(
-      '--lost',
-      'the private key in force is on no machine any more',
-    )
+    .option('--lost', 'the private key in force is on no machine any more')
     .option('--origin <name>', 'with log: the name of the new log, such as log.example.org/exhibit-2')
     .option('--abandon <reason>', 'with log: leave it as it stands, though it is halted or its data is lost')
     .option('--yes', 'do not ask first')

@@ -163,12 +163,18 @@ describe('a simulation', () => {
       atOnce: { count: 1, bytes: 20 },
     })
     const { items } = await listAffected(engines, people.approver, shorter.id, 50, undefined)
-    const dayOf = (days: number) => new Date(Date.now() - days * day).toISOString().slice(0, 10)
+    // By the calendar of the policy's time zone, whatever the hour is there.
+    const dayOf = (days: number, period: number) =>
+      Temporal.Instant.fromEpochMilliseconds(Date.now() - days * day)
+        .toZonedDateTimeISO(engines.config.RETENTION_TIME_ZONE)
+        .toPlainDate()
+        .add({ days: period })
+        .toString()
     expect(new Map(items.map(({ recordingId, oldDate, newDate }) => [recordingId, [oldDate, newDate]]))).toEqual(
       new Map([
-        [old, [dayOf(40 - 31), dayOf(40 - 10)]],
-        [middle, [dayOf(20 - 31), dayOf(20 - 10)]],
-        [young, [dayOf(2 - 31), dayOf(2 - 10)]],
+        [old, [dayOf(40, 31), dayOf(40, 10)]],
+        [middle, [dayOf(20, 31), dayOf(20, 10)]],
+        [young, [dayOf(2, 31), dayOf(2, 10)]],
       ]),
     )
 

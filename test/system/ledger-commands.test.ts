@@ -167,7 +167,7 @@ describe('exhibit ledger recover', () => {
       expect(await haltedIn(restored)).toBeNull()
       break
     }
-  })
+  }, 240_000)
 
   test('once recovered the log goes on, the audit finds nothing, and there is nothing more to do', async () => {
     await writeEntries(restored.engines, 40)
