@@ -18,7 +18,7 @@ export const fullSize = 600
 const act = { ...someAct, purpose: 'case: 12/3456', detail: { found: { count: 3, first: 'a' }, query: { text: 'b' } } }
 
 /** Lets a witness of its own cosign the newest checkpoint. */
-export const letCosign = async (engines: TestEngines, log: LogRow): Promise<void> => {
+const letCosign = async (engines: TestEngines, log: LogRow): Promise<void> => {
   await using folder = await temporaryFolder()
   await using witness = await startWitness({ data: folder.path, logs: [vkeyOf(logKeyOf(log))] })
   const { key, url } = witness

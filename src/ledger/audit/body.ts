@@ -14,7 +14,7 @@ export type Body = {
   erased: Record<string, EntryId> | null
 }
 
-export type Fault = { kind: Kind; part?: string }
+type Fault = { kind: Kind; part?: string }
 
 /** That `part` of an entry was erased, as its body says. */
 export type ErasureNamed = { of: EntryId; part: string; erasure: EntryId }

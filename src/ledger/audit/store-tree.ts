@@ -21,7 +21,7 @@ const piecesOf = (bytes: Buffer): Buffer[] =>
   Array.from({ length: bytes.length / hashBytes }, (_, n) => bytes.subarray(n * hashBytes, (n + 1) * hashBytes))
 
 /** The database's leaf data of the first `width` leaves of a chunk in one piece; null where one is missing. */
-export const leavesOf = (chunk: DatabaseChunk | undefined, width: number): Buffer | null => {
+const leavesOf = (chunk: DatabaseChunk | undefined, width: number): Buffer | null => {
   if (chunk === undefined) return null
   const leaves: Buffer[] = []
   for (let n = 0; n < width; n++) {

@@ -60,7 +60,7 @@ const bundleLeaves = async (
 }
 
 /** Leaf data out of the entry bundles from `from` on, chunk by chunk, as far as there are any. */
-export async function* storedLeaves(
+async function* storedLeaves(
   reached: Reached,
   { number: log }: LogRow,
   from: number,
