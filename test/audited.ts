@@ -74,8 +74,6 @@ export const auditOf = async ({ db, store }: { db: Db; store: Store }, given: re
 export const foundIn = ({ findings }: { findings: Finding[] }) =>
   findings.map(({ kind, log, count, first }) => ({ kind, log, count, ...first }))
 
-const kindsIn = ({ findings }: { findings: Finding[] }): string[] => findings.map(({ kind }) => kind).toSorted()
-
 /** What recovers: with the rights of the owner of the database, and as a new process sees the store. */
 export const asRecovering = ({ config }: { config: Config }, ownerUrl: string): Recovering & AsyncDisposable => {
   const db = connect(ownerUrl, 4, makeLog('silent', 'test'))

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { CaseId, EntryId, PersonId } from '../base/ids.ts'
-import type { Tx } from '../engines/postgres.ts'
 import type { SealedParts } from '../engines/ledger-tables.ts'
+import type { Tx } from '../engines/postgres.ts'
 
 export type EntryRow = { id: EntryId; at: string; action: string; type: string; subject: string; parts: SealedParts }
 
