@@ -2,6 +2,7 @@ import { openCheckpoint } from '../base/checkpoint.ts'
 import type { Engines } from '../engines/engines.ts'
 import type { LogRow } from '../engines/ledger-tables.ts'
 import { logKeyOf } from './log.ts'
+import { keysUnder } from './published.ts'
 import { logKey } from './tree.ts'
 
 /** What is there contradicts itself: nothing may go on without a person. The message is for an operator. */
@@ -16,15 +17,6 @@ const keptCheckpoints = 3
 export const checkpointKey = (log: number, size: number): string =>
   logKey(log, `${folder}${String(size).padStart(16, '0')}`)
 
-const allUnder = async ({ store }: Pick<Engines, 'store'>, prefix: string): Promise<string[]> => {
-  const keys: string[] = []
-  for (;;) {
-    const page = await store.list('ledger', prefix, keys.at(-1))
-    keys.push(...page)
-    if (page.length < 1000) return keys
-  }
-}
-
 /**
  * The newest checkpoint that the store holds, which it gets before the database does: whoever restores an older database
  * finds here how far the log had gone. `null` when there is none. Throws Contradiction when it is not signed by the log.
@@ -33,7 +25,7 @@ export const newestStored = async (
   engines: Pick<Engines, 'store'>,
   log: LogRow,
 ): Promise<(Stored & { note: string }) | null> => {
-  const newest = (await allUnder(engines, logKey(log.number, folder))).at(-1)
+  const newest = (await Array.fromAsync(keysUnder(engines.store, logKey(log.number, folder)))).at(-1)
   if (newest === undefined) return null
   const note = (await engines.store.readWhole('ledger', newest))?.toString() ?? ''
   const head = openCheckpoint(note, logKeyOf(log))
@@ -44,6 +36,6 @@ export const newestStored = async (
 
 /** Deletes all but the newest of the stored checkpoints: their rows are kept, and these are only for a restored database. */
 export const forgetOldStored = async (engines: Pick<Engines, 'store'>, log: number): Promise<void> => {
-  const keys = await allUnder(engines, logKey(log, folder))
+  const keys = await Array.fromAsync(keysUnder(engines.store, logKey(log, folder)))
   for (const key of keys.slice(0, -keptCheckpoints)) await engines.store.delete('ledger', key)
 }

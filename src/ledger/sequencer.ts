@@ -26,7 +26,8 @@ const mostAtOnce = 16_384
 
 const nothing: Stored = { size: 0, root: emptyRoot }
 
-type Standing = { published: Stored; next: number }
+/** `more`: there may be entries that this batch does not hold. */
+type Standing = { published: Stored; next: number; more: boolean }
 
 /**
  * What the log was published as, and up to where it goes on. The store has each checkpoint before the database: where it is
@@ -43,9 +44,10 @@ const standing = async (engines: Reached, log: LogRow, most: number): Promise<St
     throw new Contradiction(
       `The log was published with ${stored.size} leaves and this database has ${numbered}: it is an older one. Run exhibit ledger recover.`,
     )
-  if (stored.size > published.size) return { published, next: stored.size }
+  if (stored.size > published.size) return { published, next: stored.size, more: true }
   const added = numbered - published.size < most ? await numberEntries(engines.db, most) : 0
-  return { published, next: Math.min(numbered + added, published.size + most) }
+  const next = Math.min(numbered + added, published.size + most)
+  return { published, next, more: next - published.size === most }
 }
 
 /** Deletes partial tiles whose full one is there. A crash before the end repeats it. */
@@ -86,12 +88,14 @@ export const sequence = async (
   if (log === undefined) return 0
   try {
     while (log !== undefined && signal?.aborted !== true) {
-      const { published, next } = await standing(engines, log, most)
+      const { published, next, more } = await standing(engines, log, most)
       if (next > published.size) await publish(engines, log, published, next)
       done += next - published.size
       if (log.cleanedSize < next) await clean(engines, log, next)
       if (next === published.size) return done
       await forgetOldStored(engines, log.number)
+      // Whoever came meanwhile is of the next round: the same questions are not asked twice for each batch.
+      if (!more) return done
       log = await takeLease(db, publisher)
     }
     return done

@@ -201,7 +201,7 @@ test('while the store refuses every write business goes on, proofs say they are 
   expect(await proofOf(engines, owed)).toHaveProperty('proof')
 })
 
-test('a checkpoint appears within two seconds of an entry, again and again after kill -9 of the worker', async () => {
+test('a checkpoint appears within ten seconds of an entry on however busy a machine, again and again after kill -9 of the worker', async () => {
   for (let n = 0; n < 3; n++) {
     await using worker = await startProcess('worker', engines.environment)
     await eventually('a log without debts', async () => ((await isSequencingOwed(engines)) ? undefined : true), 40)
@@ -209,7 +209,7 @@ test('a checkpoint appears within two seconds of an entry, again and again after
     const [entry] = await writeEntries(engines, 1)
     if (entry === undefined) throw new Error('nothing was written')
     await eventually('a proof', async () => ('proof' in (await proofOf(engines, entry)) ? true : undefined))
-    // Two seconds are the aim; on a machine that is busy with other tests it is only shown that it does not wait for more.
+    // Two seconds are the aim, which a machine that is busy with other tests cannot be held to.
     expect(performance.now() - began).toBeLessThan(10_000)
     await writeEntries(engines, 500)
     await eventually('a batch that was begun', async () => {
