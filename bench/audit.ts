@@ -1,6 +1,6 @@
 import { auditLedger } from '../src/ledger/audit/audit.ts'
-import { beginLog } from '../src/ledger/log.ts'
-import { sequence } from '../src/ledger/sequencer.ts'
+import { beginLog } from '../src/ledger/log/log.ts'
+import { sequence } from '../src/ledger/log/sequencer.ts'
 import { manyEntries } from '../test/many-entries.ts'
 import { install } from './installation.ts'
 import { analyzed } from './ledger.ts'

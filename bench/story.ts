@@ -1,6 +1,6 @@
 import { readStory } from '../src/continuity/actions.ts'
-import { beginLog } from '../src/ledger/log.ts'
-import { sequence } from '../src/ledger/sequencer.ts'
+import { beginLog } from '../src/ledger/log/log.ts'
+import { sequence } from '../src/ledger/log/sequencer.ts'
 import { manyEntries } from '../test/many-entries.ts'
 import { someone, takeIn } from './arrival.ts'
 import { ffmpeg } from './footage.ts'

@@ -4,7 +4,7 @@ import path from 'node:path'
 import type { CameraSerial, Collar, RecordingId, Sha256, UploadId } from '../src/base/ids.ts'
 import { type BundleId, type CaseId, type ClipId, type EntryId, type ExhibitId, newId } from '../src/base/ids.ts'
 import type { BundleFile, BundleStory, ExhibitStory, MediaFile, Provenance } from '../src/bundles/story.ts'
-import type { PublishedKey } from '../src/ledger/receipt-keys.ts'
+import type { PublishedKey } from '../src/ledger/keys/receipt-keys.ts'
 import { type Zipped, zipOf } from './bundle-zip.ts'
 import { pathIn, treeOf } from './second-tree.ts'
 

@@ -7,9 +7,9 @@ import type { Clock } from '../src/engines/clock.ts'
 import type { Engines } from '../src/engines/engines.ts'
 import { type Db, inTransaction } from '../src/engines/postgres.ts'
 import type { Act } from '../src/ledger/entry.ts'
-import { allLogs, logKeyOf } from '../src/ledger/log.ts'
+import { allLogs, logKeyOf } from '../src/ledger/log/log.ts'
+import { tileBytes } from '../src/ledger/log/tree.ts'
 import { record } from '../src/ledger/record.ts'
-import { tileBytes } from '../src/ledger/tree.ts'
 
 export const someAct: Act = {
   operation: 'consultation',

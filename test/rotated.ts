@@ -1,8 +1,8 @@
 import { readFile, stat } from 'node:fs/promises'
 import { connect } from '../src/engines/postgres.ts'
 import { nextFileOf } from '../src/engines/signing-key.ts'
-import type { Rotating } from '../src/ledger/key-rotation.ts'
-import { publishedKeys } from '../src/ledger/receipt-keys.ts'
+import type { Rotating } from '../src/ledger/keys/key-rotation.ts'
+import { publishedKeys } from '../src/ledger/keys/receipt-keys.ts'
 import type { TestEngines } from './engines.ts'
 
 /** What rotates: the same engines with the rights of the owner of the database, as the command has them. */

@@ -6,9 +6,9 @@ import type { Engines } from '../src/engines/engines.ts'
 import { inTransaction } from '../src/engines/postgres.ts'
 import { runJob } from '../src/jobs/run.ts'
 import type { Act } from '../src/ledger/entry.ts'
-import { publishedKeys } from '../src/ledger/receipt-keys.ts'
+import { publishedKeys } from '../src/ledger/keys/receipt-keys.ts'
+import { sequence } from '../src/ledger/log/sequencer.ts'
 import { record } from '../src/ledger/record.ts'
-import { sequence } from '../src/ledger/sequencer.ts'
 import { handlers } from '../workers/handlers.ts'
 
 const never = new AbortController().signal

@@ -4,9 +4,9 @@ import type { Handlers } from '../src/jobs/catalogue.ts'
 import { type RelayTimes, startRelay } from '../src/jobs/relay.ts'
 import { runJob } from '../src/jobs/run.ts'
 import { refusalSweep, type Sweep, startSweeps } from '../src/jobs/sweeps.ts'
-import { beginLog } from '../src/ledger/log.ts'
-import { registerReceiptKey } from '../src/ledger/receipt-keys.ts'
-import { startSequencer } from '../src/ledger/sequencer.ts'
+import { registerReceiptKey } from '../src/ledger/keys/receipt-keys.ts'
+import { beginLog } from '../src/ledger/log/log.ts'
+import { startSequencer } from '../src/ledger/log/sequencer.ts'
 
 export type RunningWorker = {
   /** Takes no further job, lets those at work finish, hands the rest back; within STOP_SECONDS. */

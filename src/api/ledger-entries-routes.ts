@@ -6,9 +6,9 @@ import { IdOf } from '../base/ids.ts'
 import { problems } from '../base/problem-schema.ts'
 import { actorOf } from '../docks/caller.ts'
 import type { Engines } from '../engines/engines.ts'
-import { EntryView, filterMembers } from '../ledger/entries.ts'
-import { type ExportFormat, exportEntries } from '../ledger/entry-export.ts'
-import { listEntries, readEntry } from '../ledger/entry-reading.ts'
+import { EntryView, filterMembers } from '../ledger/entries/entries.ts'
+import { type ExportFormat, exportEntries } from '../ledger/entries/export.ts'
+import { listEntries, readEntry } from '../ledger/entries/reading.ts'
 import { Cursor, defaultLimit, Limit, pageOf } from '../people/page.ts'
 
 const tags = ['proof']

@@ -5,9 +5,9 @@ import { IdOf } from '../base/ids.ts'
 import { problems } from '../base/problem-schema.ts'
 import type { Engines } from '../engines/engines.ts'
 import type { SealedParts } from '../engines/ledger-tables.ts'
-import { keyDocument } from '../ledger/key-document.ts'
-import { proofOf } from '../ledger/proofs.ts'
-import { checkpointServed, tileServed } from '../ledger/serving.ts'
+import { keyDocument } from '../ledger/keys/key-document.ts'
+import { proofOf } from '../ledger/log/proofs.ts'
+import { checkpointServed, tileServed } from '../ledger/log/serving.ts'
 
 const At = Type.String({ format: 'date-time' })
 

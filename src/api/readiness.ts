@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { promisesInWords } from '../engines/enforced.ts'
 import type { Engines } from '../engines/engines.ts'
 import { databaseAnswers } from '../engines/postgres.ts'
-import { lookAtMonths, monthsInWords } from '../ledger/partitions.ts'
-import { logInWords, lookAtLog } from '../ledger/standing.ts'
+import { lookAtMonths, monthsInWords } from '../ledger/entries/partitions.ts'
+import { logInWords, lookAtLog } from '../ledger/log/standing.ts'
 import type { IssuerKeys } from '../people/issuer.ts'
 
 /** What answers and still wants somebody to look; its message is told. */

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Engines } from '../engines/engines.ts'
 import { hastyRedis } from '../engines/redis.ts'
-import { registerReceiptKey } from '../ledger/receipt-keys.ts'
+import { registerReceiptKey } from '../ledger/keys/receipt-keys.ts'
 import { type AppOptions, makeApp } from './app.ts'
 
 export type Api = {

@@ -1,5 +1,5 @@
-import { sql } from 'kysely'
 import type { ClipId, Collar, RecordingId, RenditionId } from '../base/ids.ts'
+import { officerThen } from '../docks/assignments.ts'
 import type { BundleExhibitRow, BundleRow } from '../engines/bundle-tables.ts'
 import type { Db } from '../engines/postgres.ts'
 import type { ClipRow, RecordingRow, RenditionObjectRow, RenditionRow } from '../engines/tables.ts'
@@ -26,14 +26,7 @@ const recordingsWithOfficer = async (db: Db, ids: RecordingId[]) =>
   await db
     .selectFrom('recordings')
     .selectAll('recordings')
-    .select((eb) =>
-      eb
-        .selectFrom('assignments')
-        .select('assignments.officer')
-        .whereRef('assignments.camera', '=', 'recordings.camera')
-        .where(sql<boolean>`assignments.during @> recordings.corrected_at`)
-        .as('officer'),
-    )
+    .select(officerThen.as('officer'))
     .where('id', 'in', ids)
     .execute()
 

@@ -12,7 +12,7 @@ import type {
 } from '../base/ids.ts'
 import type { SealedParts } from '../engines/ledger-tables.ts'
 import type { ClipProvenance } from '../engines/tables.ts'
-import type { KeyDocument } from '../ledger/key-document.ts'
+import type { KeyDocument } from '../ledger/keys/key-document.ts'
 
 /** Every `path` is relative to the bundle's one top folder, with slashes, in ASCII: `data/exhibits/AB_1/BWC_0001.mp4`. */
 export type BundleFile = { path: string; size: number; sha256: Sha256 }

@@ -1,5 +1,5 @@
 import type { Engines } from '../engines/engines.ts'
-import type { Checkpoint } from '../ledger/checkpoints.ts'
+import type { Checkpoint } from '../ledger/log/checkpoints.ts'
 import type { Contents } from './contents.ts'
 import { disclosedEntries } from './entries.ts'
 import { playsInBrowsers } from './playing.ts'

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { type NoteKey, parseVkey } from '../base/note.ts'
-import { checkProof, leafOfDisclosed, logKeysIn, type ProvenLeaf } from '../ledger/verify-proof.ts'
+import { checkProof, leafOfDisclosed, logKeysIn, type ProvenLeaf } from '../ledger/log/verify-proof.ts'
 import { Failure } from './failure.ts'
 import { printable } from './words.ts'
 

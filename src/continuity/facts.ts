@@ -1,6 +1,6 @@
-import { sql } from 'kysely'
 import type { CameraSerial, ClipId, Collar, RecordingId, Sha256 } from '../base/ids.ts'
 import { iso } from '../base/time.ts'
+import { officerThen } from '../docks/assignments.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
 import type { ClipMethod, ClipState, RecordingStatus } from '../engines/tables.ts'
 import { mayPerson } from '../people/permissions.ts'
@@ -50,14 +50,7 @@ const recordingRow = (db: Db | Tx, id: RecordingId) =>
     .selectFrom('recordings')
     .select(['id', 'camera', 'filename', 'size', 'sha256', 'recordedAt', 'clockOffset', 'receivedAt'])
     .select(['duration', 'status', 'flags'])
-    .select((eb) =>
-      eb
-        .selectFrom('assignments')
-        .select('assignments.officer')
-        .whereRef('assignments.camera', '=', 'recordings.camera')
-        .where(sql<boolean>`assignments.during @> recordings.corrected_at`)
-        .as('officer'),
-    )
+    .select(officerThen.as('officer'))
     .where('id', '=', id)
     .where('duplicateOf', 'is', null)
 

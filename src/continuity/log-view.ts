@@ -1,7 +1,7 @@
 import { vkeyOf } from '../base/note.ts'
 import type { Db } from '../engines/postgres.ts'
-import { newestCheckpoint } from '../ledger/checkpoints.ts'
-import { allLogs, logKeyOf } from '../ledger/log.ts'
+import { newestCheckpoint } from '../ledger/log/checkpoints.ts'
+import { allLogs, logKeyOf } from '../ledger/log/log.ts'
 
 /** A log in which acts stand. `note` is its newest signed head (C2SP tlog-checkpoint); null until the first is published. */
 export type LogView = { origin: string; vkey: string; checkpoint: { size: number; note: string } | null }

@@ -9,7 +9,7 @@ import {
   type RecordingId,
 } from '../base/ids.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
-import { placesOf } from '../ledger/proofs.ts'
+import { placesOf } from '../ledger/log/proofs.ts'
 import { type Act, actOf, type EntryRow, type Standing } from './act.ts'
 import type { Facts } from './facts.ts'
 import type { LogView } from './log-view.ts'

@@ -2,6 +2,14 @@ import { sql } from 'kysely'
 import type { CameraSerial, Collar } from '../base/ids.ts'
 import type { Tx } from '../engines/postgres.ts'
 
+/**
+ * In a query on `recordings` (under its own name): whose camera it was when it recorded, by the corrected clock; null where
+ * nobody's.
+ */
+export const officerThen = sql<Collar | null>`(
+  select assignments.officer from assignments
+  where assignments.camera = recordings.camera and assignments.during @> recordings.corrected_at)`
+
 /** `to` null: until further notice. */
 export type Span = { from: Date; to: Date | null }
 

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { jsonArrayFrom } from 'kysely/helpers/postgres'
 import type { CameraSerial, CaseId, Collar, RecordingId } from '../base/ids.ts'
+import { officerThen } from '../docks/assignments.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
 import type { RecordingStatus } from '../engines/tables.ts'
 import type { Person } from '../people/person.ts'
@@ -29,14 +30,7 @@ const catalogue = (db: Db | Tx, person: Person) =>
   db
     .selectFrom('recordings')
     .select(shownColumns)
-    .select((eb) =>
-      eb
-        .selectFrom('assignments')
-        .select('assignments.officer')
-        .whereRef('assignments.camera', '=', 'recordings.camera')
-        .where(sql<boolean>`assignments.during @> recordings.corrected_at`)
-        .as('officer'),
-    )
+    .select(officerThen.as('officer'))
     .select((eb) =>
       jsonArrayFrom(
         eb

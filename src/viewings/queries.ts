@@ -1,5 +1,6 @@
 import { type Insertable, sql } from 'kysely'
 import type { PersonId, RecordingId, RenditionId, ViewingId } from '../base/ids.ts'
+import { officerThen } from '../docks/assignments.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
 import type { RenditionKind, ViewingsTable, WatchedRange } from '../engines/tables.ts'
 import type { Person } from '../people/person.ts'
@@ -134,15 +135,7 @@ export const viewingFacts = async (db: Db, id: ViewingId) =>
       'recordings.flags',
       'recordings.tracks',
     ])
-    .select((eb) => [
-      sql<string | null>`entry_bodies.parts -> 'purpose' ->> 'value'`.as('reason'),
-      eb
-        .selectFrom('assignments')
-        .select('assignments.officer')
-        .whereRef('assignments.camera', '=', 'recordings.camera')
-        .where(sql<boolean>`assignments.during @> recordings.corrected_at`)
-        .as('officer'),
-    ])
+    .select([sql<string | null>`entry_bodies.parts -> 'purpose' ->> 'value'`.as('reason'), officerThen.as('officer')])
     .where('viewings.id', '=', id)
     .executeTakeFirst()
 

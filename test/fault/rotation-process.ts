@@ -3,8 +3,8 @@ import { readConfig } from '../../src/engines/config.ts'
 import { makeLog } from '../../src/engines/log.ts'
 import { connect } from '../../src/engines/postgres.ts'
 import { makeStore } from '../../src/engines/store.ts'
-import { rotateReceiptKey } from '../../src/ledger/key-rotation.ts'
-import { rotateLogKey } from '../../src/ledger/log-rotation.ts'
+import { rotateReceiptKey } from '../../src/ledger/keys/key-rotation.ts'
+import { rotateLogKey } from '../../src/ledger/keys/log-rotation.ts'
 
 /** A rotation in a process of its own that is killed, as by kill -9, when it has reached the step named. */
 const [use, wanted] = process.argv.slice(2)

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseVkey } from '../../src/base/note.ts'
 import { verifyBundle } from '../../src/bundles/verify.ts'
 import { publicKeysIn } from '../../src/custody/verify-receipt.ts'
-import { logKeysIn } from '../../src/ledger/verify-proof.ts'
+import { logKeysIn } from '../../src/ledger/log/verify-proof.ts'
 import { verifyBytes } from '../bundle-verdicts.ts'
 import { runCommand } from '../command-line.ts'
 

@@ -5,8 +5,8 @@ import { Value } from 'typebox/value'
 import { expect, test } from 'vitest'
 import { cosignedAt, openCheckpoint } from '../../src/base/checkpoint.ts'
 import { isLineOf, parseNote, parseVkey } from '../../src/base/note.ts'
+import { cosignatureIn, WitnessFailed } from '../../src/ledger/cosigning/exchange.ts'
 import { linesOfLog } from '../../src/ledger/witness/submission.ts'
-import { cosignatureIn, WitnessFailed } from '../../src/ledger/witness-exchange.ts'
 
 const docs = new URL('../../docs/', import.meta.url)
 const Vectors = Type.Object({

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { bornAt, type EntryId } from '../../src/base/ids.ts'
-import { type LogStanding, logInWords } from '../../src/ledger/standing.ts'
+import { type LogStanding, logInWords } from '../../src/ledger/log/standing.ts'
 
 const now = new Date('2026-11-30T12:00:00Z')
 const standing: LogStanding = { origin: 'exhibit.local/x', size: 702, owed: 0, waitingSince: null, halted: null }

@@ -7,7 +7,7 @@ import { cosignedAt, openCheckpoint } from '../../src/base/checkpoint.ts'
 import { type NoteKey, parseNote, parseVkey } from '../../src/base/note.ts'
 import { hasTile, parseEntryBundle, parseTilePath } from '../../src/base/tiles.ts'
 import { parseProof } from '../../src/base/tlog-proof.ts'
-import { checkProof } from '../../src/ledger/verify-proof.ts'
+import { checkProof } from '../../src/ledger/log/verify-proof.ts'
 import { treeOf } from '../second-tree.ts'
 
 const Proof = { what: Type.String(), leaf: Type.String(), proof: Type.String() }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { firstIdAt, newId } from '../../src/base/ids.ts'
-import { monthsInWords, monthsOf, type Partition } from '../../src/ledger/partitions.ts'
+import { monthsInWords, monthsOf, type Partition } from '../../src/ledger/entries/partitions.ts'
 
 const now = Temporal.Instant.from('2026-11-25T22:15:00Z')
 const startOf = (month: string): number => Date.parse(`${month}-01T00:00:00Z`)

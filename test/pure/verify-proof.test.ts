@@ -9,7 +9,7 @@ import { type NoteKey, noteKey, signNote, vkeyOf } from '../../src/base/note.ts'
 import { formatProof } from '../../src/base/tlog-proof.ts'
 import { systemClock } from '../../src/engines/clock.ts'
 import { type SealedEntry, sealEntry } from '../../src/ledger/entry.ts'
-import { checkProof, leafOfDisclosed, logKeysIn } from '../../src/ledger/verify-proof.ts'
+import { checkProof, leafOfDisclosed, logKeysIn } from '../../src/ledger/log/verify-proof.ts'
 import { runCommand } from '../command-line.ts'
 import { someAct } from '../logged.ts'
 

@@ -5,7 +5,7 @@ import { pino } from 'pino'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { firstIdAt } from '../../src/base/ids.ts'
 import { inTransaction } from '../../src/engines/postgres.ts'
-import { lookAtMonths, makeMonths, partitionsOf } from '../../src/ledger/partitions.ts'
+import { lookAtMonths, makeMonths, partitionsOf } from '../../src/ledger/entries/partitions.ts'
 import { sweeps } from '../../workers/sweeps.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
 

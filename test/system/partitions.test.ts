@@ -1,6 +1,6 @@
 import { Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { makeMonths } from '../../src/ledger/partitions.ts'
+import { makeMonths } from '../../src/ledger/entries/partitions.ts'
 import { startTestApi, type TestApi } from '../api.ts'
 import { runCommand } from '../command-line.ts'
 import { eventually } from '../system.ts'

@@ -1,7 +1,7 @@
 import type { NoteKey } from '../../base/note.ts'
 import type { ReceiptClaims } from '../../custody/receipt.ts'
 import { NotVerified, type PublicKey, publicKeysIn, verifyReceipt } from '../../custody/verify-receipt.ts'
-import { logKeysIn } from '../../ledger/verify-proof.ts'
+import { logKeysIn } from '../../ledger/log/verify-proof.ts'
 import type { Find } from './finding.ts'
 import { jsonOf, textOf } from './reading.ts'
 import type { Source } from './source.ts'

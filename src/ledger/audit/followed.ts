@@ -1,6 +1,6 @@
 import type { LogRow } from '../../engines/ledger-tables.ts'
 import type { Db } from '../../engines/postgres.ts'
-import { firstEntries } from '../log-queries.ts'
+import { firstEntries } from '../log/queries.ts'
 import { membersOf } from './body.ts'
 import type { Findings } from './finding.ts'
 

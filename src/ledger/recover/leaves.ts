@@ -5,7 +5,7 @@ import { type Chunk, chunkLeaves, chunkOf, makeFrontier } from '../audit/chunk.t
 import { leafDataOf, leafRows } from '../audit/database-queries.ts'
 import { readAhead } from '../audit/read-ahead.ts'
 import { leavesIn } from '../audit/store-chunks.ts'
-import { tileBytes } from '../tree.ts'
+import { tileBytes } from '../log/tree.ts'
 import type { Known } from './known.ts'
 import { NotRecovered } from './not-recovered.ts'
 

@@ -1,8 +1,8 @@
 import { sha256 } from '../../base/digest.ts'
 import { hasTile, parseTilePath } from '../../base/tiles.ts'
 import type { Store } from '../../engines/store.ts'
-import { keysUnder } from '../published.ts'
-import { logKey } from '../tree.ts'
+import { keysUnder } from '../log/published.ts'
+import { logKey } from '../log/tree.ts'
 
 /**
  * Tiles that were written for a checkpoint which never came. Of other leaves they would be others, and nothing is ever

@@ -3,8 +3,8 @@ import { entryBundle, type Tile, tilePath } from '../../base/tiles.ts'
 import type { Store } from '../../engines/store.ts'
 import { type Chunk, chunkLeaves } from '../audit/chunk.ts'
 import { makeUpperTiles } from '../audit/upper-tiles.ts'
-import { keysUnder } from '../published.ts'
-import { logKey } from '../tree.ts'
+import { keysUnder } from '../log/published.ts'
+import { logKey } from '../log/tree.ts'
 
 const mostUnderWay = 16
 

@@ -1,10 +1,10 @@
-import { Problem } from '../base/problem.ts'
-import { hasTile, parseTilePath } from '../base/tiles.ts'
-import type { Engines } from '../engines/engines.ts'
-import type { Db } from '../engines/postgres.ts'
+import { Problem } from '../../base/problem.ts'
+import { hasTile, parseTilePath } from '../../base/tiles.ts'
+import type { Engines } from '../../engines/engines.ts'
+import type { Db } from '../../engines/postgres.ts'
 import { newestCheckpoint } from './checkpoints.ts'
 import { currentLog } from './log.ts'
-import { newestCheckpointRow } from './log-queries.ts'
+import { newestCheckpointRow } from './queries.ts'
 import { tileBytes } from './tree.ts'
 
 const meant = async (db: Db, log: number | undefined): Promise<number> => {

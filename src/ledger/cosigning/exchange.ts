@@ -1,7 +1,7 @@
-import { cosignedAt, parseWhole } from '../base/checkpoint.ts'
-import { hex, sha256 } from '../base/digest.ts'
-import { isLineOf, type NoteKey, parseNote, signatureLine } from '../base/note.ts'
-import type { ConfiguredWitness } from '../engines/witness-list.ts'
+import { cosignedAt, parseWhole } from '../../base/checkpoint.ts'
+import { hex, sha256 } from '../../base/digest.ts'
+import { isLineOf, type NoteKey, parseNote, signatureLine } from '../../base/note.ts'
+import type { ConfiguredWitness } from '../../engines/witness-list.ts'
 
 // The log's side of C2SP tlog-witness. What a witness answers is hostile input.
 

@@ -1,6 +1,6 @@
-import { type HashAt, nodeHash } from '../base/merkle.ts'
-import { type Tile, tilePath } from '../base/tiles.ts'
-import type { Store } from '../engines/store.ts'
+import { type HashAt, nodeHash } from '../../base/merkle.ts'
+import { type Tile, tilePath } from '../../base/tiles.ts'
+import type { Store } from '../../engines/store.ts'
 
 const hashBytes = 32
 const tileWidth = 256

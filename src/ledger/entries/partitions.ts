@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import { firstIdAt } from '../base/ids.ts'
-import type { Engines } from '../engines/engines.ts'
-import type { Db } from '../engines/postgres.ts'
+import { firstIdAt } from '../../base/ids.ts'
+import type { Engines } from '../../engines/engines.ts'
+import type { Db } from '../../engines/postgres.ts'
 
 /** A partition of the entries: the ids from the first up to but without the last. */
 export type Partition = { from: string; to: string }

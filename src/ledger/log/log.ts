@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { Type } from 'typebox'
 import { Value } from 'typebox/value'
-import { type NoteKey, noteKey, vkeyOf } from '../base/note.ts'
-import { iso } from '../base/time.ts'
-import type { Engines } from '../engines/engines.ts'
-import type { LogRow, SealedParts } from '../engines/ledger-tables.ts'
-import { type Db, inTransaction, type Tx } from '../engines/postgres.ts'
-import { readKeyFile } from '../engines/receipt-key.ts'
-import { firstEntries } from './log-queries.ts'
-import { record } from './record.ts'
+import { type NoteKey, noteKey, vkeyOf } from '../../base/note.ts'
+import { iso } from '../../base/time.ts'
+import type { Engines } from '../../engines/engines.ts'
+import type { LogRow, SealedParts } from '../../engines/ledger-tables.ts'
+import { type Db, inTransaction, type Tx } from '../../engines/postgres.ts'
+import { readKeyFile } from '../../engines/receipt-key.ts'
+import { record } from '../record.ts'
+import { firstEntries } from './queries.ts'
 
 const Jwk = Type.Object({ kty: Type.Literal('OKP'), crv: Type.Literal('Ed25519'), x: Type.String() })
 

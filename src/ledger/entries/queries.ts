@@ -1,9 +1,9 @@
 import { type RawBuilder, type SqlBool, sql } from 'kysely'
-import { type EntryId, firstIdAt } from '../base/ids.ts'
-import type { SealedParts } from '../engines/ledger-tables.ts'
-import type { Db, Tx } from '../engines/postgres.ts'
-import type { Operation, Outcome } from './entry.ts'
-import { type Place, placesOf } from './proofs.ts'
+import { type EntryId, firstIdAt } from '../../base/ids.ts'
+import type { SealedParts } from '../../engines/ledger-tables.ts'
+import type { Db, Tx } from '../../engines/postgres.ts'
+import type { Operation, Outcome } from '../entry.ts'
+import { type Place, placesOf } from '../log/proofs.ts'
 
 /** What an auditor asks by. The times are in the form of an entry's `at`: `from` belongs to the interval, `to` does not. */
 export type EntryFilter = {

@@ -1,7 +1,7 @@
-import { bornAt, type EntryId } from '../base/ids.ts'
-import type { Engines } from '../engines/engines.ts'
+import { bornAt, type EntryId } from '../../base/ids.ts'
+import type { Engines } from '../../engines/engines.ts'
 import { currentLog } from './log.ts'
-import { newestCheckpointRow, oldestOwed, owedLeaves } from './log-queries.ts'
+import { newestCheckpointRow, oldestOwed, owedLeaves } from './queries.ts'
 
 /** How the log that grows stands. `waitingSince`: since when the oldest entry waits that is no leaf yet. */
 export type LogStanding = {

@@ -1,7 +1,7 @@
-import { sha256 } from '../base/digest.ts'
-import type { Engines } from '../engines/engines.ts'
-import { noteOf } from './checkpoints.ts'
-import { logKey } from './tree.ts'
+import { sha256 } from '../../base/digest.ts'
+import type { Engines } from '../../engines/engines.ts'
+import { noteOf } from '../log/checkpoints.ts'
+import { logKey } from '../log/tree.ts'
 
 const folder = 'witnessed/'
 const keptCheckpoints = 3

@@ -1,10 +1,11 @@
 import { Readable } from 'node:stream'
-import { csvLines, csvMark } from '../base/csv.ts'
-import type { EntryId } from '../base/ids.ts'
-import type { Engines } from '../engines/engines.ts'
-import { inTransaction } from '../engines/postgres.ts'
+import { csvLines, csvMark } from '../../base/csv.ts'
+import type { EntryId } from '../../base/ids.ts'
+import type { Engines } from '../../engines/engines.ts'
+import { inTransaction } from '../../engines/postgres.ts'
+import type { Actor } from '../entry.ts'
+import { record } from '../record.ts'
 import { columns, type EntriesAsked, filterOf, lineOf, viewOf } from './entries.ts'
-import type { Actor } from './entry.ts'
 import {
   type EntryFilter,
   type EntryRow,
@@ -14,8 +15,7 @@ import {
   newestEntry,
   type Walk,
   walkByIndex,
-} from './entry-queries.ts'
-import { record } from './record.ts'
+} from './queries.ts'
 
 type Reached = Pick<Engines, 'db' | 'clock' | 'log'>
 

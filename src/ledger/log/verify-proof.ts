@@ -1,10 +1,10 @@
 import { Type } from 'typebox'
 import { Value } from 'typebox/value'
-import { canonical, type Json } from '../base/canonical.ts'
-import { cosignedAt } from '../base/checkpoint.ts'
-import { type NoteKey, parseNote, parseVkey } from '../base/note.ts'
-import { parseProof, verifyProof } from '../base/tlog-proof.ts'
-import { leafOf } from './entry.ts'
+import { canonical, type Json } from '../../base/canonical.ts'
+import { cosignedAt } from '../../base/checkpoint.ts'
+import { type NoteKey, parseNote, parseVkey } from '../../base/note.ts'
+import { parseProof, verifyProof } from '../../base/tlog-proof.ts'
+import { leafOf } from '../entry.ts'
 
 const Vkey = Type.Object({ vkey: Type.String() })
 const Published = Type.Object({ log: Type.Optional(Vkey), logs: Type.Optional(Type.Array(Vkey)) })

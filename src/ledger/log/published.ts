@@ -1,6 +1,6 @@
-import { openCheckpoint, parseWhole, type TreeHead } from '../base/checkpoint.ts'
-import type { LogRow } from '../engines/ledger-tables.ts'
-import type { Store } from '../engines/store.ts'
+import { openCheckpoint, parseWhole, type TreeHead } from '../../base/checkpoint.ts'
+import type { LogRow } from '../../engines/ledger-tables.ts'
+import type { Store } from '../../engines/store.ts'
 import { logKeyOf } from './log.ts'
 import { logKey } from './tree.ts'
 

@@ -1,5 +1,5 @@
-import type { Db } from '../engines/postgres.ts'
-import { type PublishedLog, publishedLogs } from './log.ts'
+import type { Db } from '../../engines/postgres.ts'
+import { type PublishedLog, publishedLogs } from '../log/log.ts'
 import { type PublishedKey, publishedKeys } from './receipt-keys.ts'
 
 /** Every key that ever signed a receipt or a log. `log` is the one that grows; left out where none has begun. */

@@ -1,12 +1,12 @@
-import { openCheckpoint } from '../base/checkpoint.ts'
-import { rootAt } from '../base/merkle.ts'
-import type { Engines } from '../engines/engines.ts'
-import type { LogRow } from '../engines/ledger-tables.ts'
-import type { ConfiguredWitness } from '../engines/witness-list.ts'
-import { logKeyOf } from './log.ts'
-import { halt, newestCheckpointRow, numberedSize } from './log-queries.ts'
-import { hashesOf } from './tree.ts'
-import { servedBy, WitnessFailed } from './witness-exchange.ts'
+import { openCheckpoint } from '../../base/checkpoint.ts'
+import { rootAt } from '../../base/merkle.ts'
+import type { Engines } from '../../engines/engines.ts'
+import type { LogRow } from '../../engines/ledger-tables.ts'
+import type { ConfiguredWitness } from '../../engines/witness-list.ts'
+import { logKeyOf } from '../log/log.ts'
+import { halt, newestCheckpointRow, numberedSize } from '../log/queries.ts'
+import { hashesOf } from '../log/tree.ts'
+import { servedBy, WitnessFailed } from './exchange.ts'
 
 type Reached = Pick<Engines, 'db' | 'log' | 'store'>
 

@@ -1,6 +1,6 @@
-import type { CheckpointRow } from '../engines/ledger-tables.ts'
-import type { Db } from '../engines/postgres.ts'
-import { newestCheckpointRow } from './log-queries.ts'
+import type { CheckpointRow } from '../../engines/ledger-tables.ts'
+import type { Db } from '../../engines/postgres.ts'
+import { newestCheckpointRow } from './queries.ts'
 
 /** A published checkpoint; `note` has the log's signature and below it the cosignatures of witnesses. */
 export type Checkpoint = Pick<CheckpointRow, 'log' | 'size' | 'root' | 'note'>

@@ -1,12 +1,12 @@
 import { userInfo } from 'node:os'
 import { sql } from 'kysely'
-import type { Engines } from '../engines/engines.ts'
-import { type Db, inTransaction, type Tx } from '../engines/postgres.ts'
-import type { ReceiptKey } from '../engines/receipt-key.ts'
-import { keyIn, nextFileOf, nextKeyFor, putNextInPlace } from '../engines/signing-key.ts'
-import type { Actor } from './entry.ts'
+import type { Engines } from '../../engines/engines.ts'
+import { type Db, inTransaction, type Tx } from '../../engines/postgres.ts'
+import type { ReceiptKey } from '../../engines/receipt-key.ts'
+import { keyIn, nextFileOf, nextKeyFor, putNextInPlace } from '../../engines/signing-key.ts'
+import type { Actor } from '../entry.ts'
+import { record } from '../record.ts'
 import { currentReceiptKey, lockReceiptKeys } from './receipt-keys.ts'
-import { record } from './record.ts'
 
 /** `db` is the owner's: the application may retire no key. */
 export type Rotating = Pick<Engines, 'clock' | 'config' | 'db' | 'log' | 'store'>

@@ -1,4 +1,4 @@
-import type { Db } from '../engines/postgres.ts'
+import type { Db } from '../../engines/postgres.ts'
 
 /** Those of the witnesses whose cosignature of this checkpoint is there. */
 export const cosignedBy = async (db: Db, log: number, size: number): Promise<Set<string>> => {

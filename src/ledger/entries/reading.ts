@@ -1,13 +1,13 @@
 import { Value } from 'typebox/value'
-import { cursorProblem, decodeCursor, encodeCursor } from '../base/cursor.ts'
-import { type EntryId, IdOf } from '../base/ids.ts'
-import { Problem } from '../base/problem.ts'
-import type { Engines } from '../engines/engines.ts'
-import { inTransaction } from '../engines/postgres.ts'
+import { cursorProblem, decodeCursor, encodeCursor } from '../../base/cursor.ts'
+import { type EntryId, IdOf } from '../../base/ids.ts'
+import { Problem } from '../../base/problem.ts'
+import type { Engines } from '../../engines/engines.ts'
+import { inTransaction } from '../../engines/postgres.ts'
+import type { Actor } from '../entry.ts'
+import { record } from '../record.ts'
 import { type EntriesAsked, type EntryView, filterOf, viewOf } from './entries.ts'
-import type { Actor } from './entry.ts'
-import { entryRows, findEntries, leadBy, walkByIndex } from './entry-queries.ts'
-import { record } from './record.ts'
+import { entryRows, findEntries, leadBy, walkByIndex } from './queries.ts'
 
 /** So often a list looks further on for one page. What is rarer takes several pages, some of which are short. */
 const mostLooks = 8

@@ -1,11 +1,11 @@
-import type { EntryId } from '../base/ids.ts'
-import { inclusionPath } from '../base/merkle.ts'
-import { Problem } from '../base/problem.ts'
-import { formatProof } from '../base/tlog-proof.ts'
-import type { Engines } from '../engines/engines.ts'
-import type { Db } from '../engines/postgres.ts'
+import type { EntryId } from '../../base/ids.ts'
+import { inclusionPath } from '../../base/merkle.ts'
+import { Problem } from '../../base/problem.ts'
+import { formatProof } from '../../base/tlog-proof.ts'
+import type { Engines } from '../../engines/engines.ts'
+import type { Db } from '../../engines/postgres.ts'
 import { type Checkpoint, checkpointAt, newestCheckpoint } from './checkpoints.ts'
-import { placesOfEntries } from './log-queries.ts'
+import { placesOfEntries } from './queries.ts'
 import { hashesOf } from './tree.ts'
 
 type Reached = Pick<Engines, 'db' | 'store'>

@@ -1,14 +1,20 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { sql } from 'kysely'
-import { vkeyOf } from '../base/note.ts'
-import type { LogRow } from '../engines/ledger-tables.ts'
-import { makeMetrics } from '../engines/metrics.ts'
-import { inTransaction, type Tx } from '../engines/postgres.ts'
-import type { ReceiptKey } from '../engines/receipt-key.ts'
-import { putNextInPlace, readKeyOf } from '../engines/signing-key.ts'
-import { newestCheckpoint } from './checkpoints.ts'
-import { newestStored } from './head.ts'
+import { vkeyOf } from '../../base/note.ts'
+import type { LogRow } from '../../engines/ledger-tables.ts'
+import { makeMetrics } from '../../engines/metrics.ts'
+import { inTransaction, type Tx } from '../../engines/postgres.ts'
+import type { ReceiptKey } from '../../engines/receipt-key.ts'
+import { putNextInPlace, readKeyOf } from '../../engines/signing-key.ts'
+import { cosignNewest } from '../cosigning/witnesses.ts'
+import { newestCheckpoint } from '../log/checkpoints.ts'
+import { newestStored } from '../log/head.ts'
+import { allLogs, currentLog, logKeyOf, publicX } from '../log/log.ts'
+import { newestCheckpointRow, numberedSize } from '../log/queries.ts'
+import { sequence } from '../log/sequencer.ts'
+import { logKey } from '../log/tree.ts'
+import { record } from '../record.ts'
 import {
   alone,
   NotRotated,
@@ -20,12 +26,6 @@ import {
   refuseSharedFile,
   waitBriefly,
 } from './key-rotation.ts'
-import { allLogs, currentLog, logKeyOf, publicX } from './log.ts'
-import { newestCheckpointRow, numberedSize } from './log-queries.ts'
-import { record } from './record.ts'
-import { sequence } from './sequencer.ts'
-import { logKey } from './tree.ts'
-import { cosignNewest } from './witnesses.ts'
 
 export type LogWish = RotationWish & {
   /** Of the new log; without it one that follows from the old one's. */

@@ -1,11 +1,11 @@
 import { type TSchema, Type } from 'typebox'
-import { canonical } from '../base/canonical.ts'
-import { Digest, IdOf } from '../base/ids.ts'
-import { Problem } from '../base/problem.ts'
-import { Time } from '../base/time.ts'
-import type { SealedParts } from '../engines/ledger-tables.ts'
-import { type Operation, type Outcome, operations, outcomes } from './entry.ts'
-import type { EntryFilter, EntryRow } from './entry-queries.ts'
+import { canonical } from '../../base/canonical.ts'
+import { Digest, IdOf } from '../../base/ids.ts'
+import { Problem } from '../../base/problem.ts'
+import { Time } from '../../base/time.ts'
+import type { SealedParts } from '../../engines/ledger-tables.ts'
+import { type Operation, type Outcome, operations, outcomes } from '../entry.ts'
+import type { EntryFilter, EntryRow } from './queries.ts'
 
 const orNull = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
 const oneOf = <Word extends string>(words: readonly Word[]) =>

@@ -1,13 +1,13 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import { Value } from 'typebox/value'
-import { iso } from '../base/time.ts'
-import { ConfigError } from '../engines/config.ts'
-import type { Engines } from '../engines/engines.ts'
-import { type Db, inTransaction, type Tx } from '../engines/postgres.ts'
-import type { PublicJwk, ReceiptKey } from '../engines/receipt-key.ts'
-import { readKeyOf } from '../engines/signing-key.ts'
-import { record } from './record.ts'
+import { iso } from '../../base/time.ts'
+import { ConfigError } from '../../engines/config.ts'
+import type { Engines } from '../../engines/engines.ts'
+import { type Db, inTransaction, type Tx } from '../../engines/postgres.ts'
+import type { PublicJwk, ReceiptKey } from '../../engines/receipt-key.ts'
+import { readKeyOf } from '../../engines/signing-key.ts'
+import { record } from '../record.ts'
 
 const Jwk = Type.Object({ kty: Type.Literal('OKP'), crv: Type.Literal('Ed25519'), x: Type.String() })
 

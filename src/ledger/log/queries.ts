@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { EntryId } from '../base/ids.ts'
-import type { CheckpointRow, LogRow } from '../engines/ledger-tables.ts'
-import type { Db } from '../engines/postgres.ts'
+import type { EntryId } from '../../base/ids.ts'
+import type { CheckpointRow, LogRow } from '../../engines/ledger-tables.ts'
+import type { Db } from '../../engines/postgres.ts'
 
 const leaseSeconds = 15
 

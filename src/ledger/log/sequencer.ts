@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { emptyRoot } from '../base/merkle.ts'
-import { hasTile, partialTiles, tilePath } from '../base/tiles.ts'
-import type { Engines } from '../engines/engines.ts'
-import type { LogRow } from '../engines/ledger-tables.ts'
+import { emptyRoot } from '../../base/merkle.ts'
+import { hasTile, partialTiles, tilePath } from '../../base/tiles.ts'
+import type { Engines } from '../../engines/engines.ts'
+import type { LogRow } from '../../engines/ledger-tables.ts'
 import { Contradiction, forgetOldStored, newestStored, type Stored } from './head.ts'
 import { currentLog } from './log.ts'
+import { publish } from './publishing.ts'
 import {
   endLease,
   halt,
@@ -15,8 +16,7 @@ import {
   numberedSize,
   publishedSizes,
   takeLease,
-} from './log-queries.ts'
-import { publish } from './publishing.ts'
+} from './queries.ts'
 import { logKey } from './tree.ts'
 
 type Reached = Pick<Engines, 'clock' | 'config' | 'db' | 'log' | 'store'>
