@@ -2,18 +2,39 @@ import { once } from 'node:events'
 import { request as ask, createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { Transform } from 'node:stream'
 
-/** What a request wants of an S3 store, as far as tests tell them apart. */
-type Wanted = 'begin' | 'part' | 'parts' | 'complete' | 'put' | 'read' | 'facts' | 'other'
+/**
+ * What a request wants of an S3 store, as far as tests tell them apart. What workers write and read besides footage, at
+ * moments of their own, has names of its own: a fault that is meant for footage must not run into it.
+ */
+type Wanted =
+  | 'begin'
+  | 'part'
+  | 'parts'
+  | 'complete'
+  | 'put'
+  | 'read'
+  | 'facts'
+  | 'put of the log'
+  | 'read of the log'
+  | 'put of a sidecar'
+  | 'read of a sidecar'
+  | 'other'
+
+const besidesFootage = (path: string) => {
+  if (/^\/[^/]*ledger\//.test(path)) return ' of the log'
+  return path.includes('.sidecar.') ? ' of a sidecar' : ''
+}
 
 const wantedBy = ({ method, url = '' }: IncomingMessage): Wanted => {
-  const asked = new URL(url, 'http://store').searchParams
+  const { pathname, searchParams: asked } = new URL(url, 'http://store')
   if (method === 'POST' && asked.has('uploads')) return 'begin'
   if (method === 'POST' && asked.has('uploadId')) return 'complete'
-  if (method === 'PUT') return asked.has('partNumber') ? 'part' : 'put'
+  if (method === 'PUT') return asked.has('partNumber') ? 'part' : `put${besidesFootage(pathname)}`
   if (method === 'HEAD') return 'facts'
   if (method !== 'GET') return 'other'
   if (asked.has('uploadId')) return 'parts'
-  return asked.has('list-type') || asked.has('versions') || asked.has('versioning') ? 'other' : 'read'
+  if (asked.has('list-type') || asked.has('versions') || asked.has('versioning')) return 'other'
+  return `read${besidesFootage(pathname)}`
 }
 
 /** How a request is passed on: `body` changes what the store gets, `answer` is awaited before the client gets its answer. */

@@ -70,6 +70,7 @@ describe('Redis killed and its data wiped', () => {
       const offered = await house.engines.db
         .selectFrom('jobs')
         .select('id')
+        .where('name', '=', 'take-into-custody')
         .where('offeredAt', 'is not', null)
         .execute()
       return offered.length > 0 ? true : undefined
@@ -96,7 +97,11 @@ describe('Redis killed and its data wiped', () => {
     const { code, ms } = await worker.stop()
     expect(code).toBe(0)
     expect(ms).toBeLessThan(house.engines.config.STOP_SECONDS * 1000 + 500)
-    const open = house.engines.db.selectFrom('jobs').select(['state', 'failures']).where('endedAt', 'is', null)
+    const open = house.engines.db
+      .selectFrom('jobs')
+      .select(['state', 'failures'])
+      .where('name', '=', 'take-into-custody')
+      .where('endedAt', 'is', null)
     expect(await open.execute()).toEqual([{ state: 'owed', failures: 0 }])
     await startRedis(start())
     worker = await house.startWorker()

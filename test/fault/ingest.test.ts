@@ -55,11 +55,12 @@ const acknowledged = async (footage: Footage, bytes: number): Promise<true> =>
     (await uploadOf(footage)).received >= bytes ? true : undefined,
   )
 
-/** The newest job: the one that takes the last file into custody. */
+/** The job that takes the last file into custody. */
 const newestJob = async () =>
   await house.engines.db
     .selectFrom('jobs')
     .select(['state', 'attempt', 'failures'])
+    .where('name', '=', 'take-into-custody')
     .orderBy('id', 'desc')
     .executeTakeFirstOrThrow()
 

@@ -152,7 +152,7 @@ test.each(['reaches the store late', 'is done and answered late'])(
     await writeEntries(engines, 30)
     const gate = Promise.withResolvers<void>()
     const trap = store.on(
-      'put',
+      'put of the log',
       how === 'reaches the store late' ? arrivesLate(gate.promise) : answersLate(gate.promise),
       1,
     )
@@ -184,7 +184,7 @@ test('while the store refuses every write business goes on, proofs say they are 
   const [before] = await writeEntries(engines, 3)
   await sequence(behind)
   const stop = new AbortController()
-  const trap = store.on('put', refuses(503))
+  const trap = store.on('put of the log', refuses(503))
   const running = startSequencer(behind, stop.signal)
   const [owed] = await writeEntries(engines, 2000)
   await trap.met

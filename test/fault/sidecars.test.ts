@@ -99,7 +99,7 @@ test.for([
   async ({ at, left }) => {
     const id = await told(entriesInPart + 3)
     const met = Promise.withResolvers<void>()
-    store.on('put', hangsAt(id, 'PUT', at, met.resolve))
+    store.on('put of a sidecar', hangsAt(id, 'PUT', at, met.resolve))
     const worker = await house.startWorker()
     await met.promise
     await worker.kill()
@@ -162,7 +162,7 @@ test('kill -9 of the worker that writes a sidecar while the recording is to be e
   await sequence(engines)
 
   const met = Promise.withResolvers<void>()
-  store.on('put', hangsAt(id, 'PUT', '.jws', met.resolve))
+  store.on('put of a sidecar', hangsAt(id, 'PUT', '.jws', met.resolve))
   const worker = await house.startWorker()
   await met.promise
   const erasing = await startPurge(engines, null)

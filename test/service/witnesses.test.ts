@@ -136,7 +136,7 @@ describe('a witness that others run', () => {
     // On the same database and bucket, by way of a store that fails.
     const through = makeStore({ ...engines.config, S3_ENDPOINT: store.endpoint, S3_TIMEOUT_SECONDS: 1 })
     const own = withWitnesses({ ...engines, store: through }, witness.entry)
-    const trap = store.on('put', refuses(503))
+    const trap = store.on('put of the log', refuses(503))
     await expect(cosignNewest(own)).rejects.toMatchObject({ code: 'store-unavailable' })
     expect(await cosigners(own, size)).toEqual([])
     trap.lift()
