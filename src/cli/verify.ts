@@ -7,6 +7,7 @@ import { Failure } from './failure.ts'
 import { bundleKeysOf, isBundle, tellOfBundle } from './verify-bundle.ts'
 import { isErasure, tellOfErasure } from './verify-erasure.ts'
 import { isProof, judgeProof, type ProofOptions, proofInLines, tellOfProof, witnessKeys } from './verify-proof.ts'
+import { isSidecar, tellOfSidecar } from './verify-sidecar.ts'
 import { inBytes, printable } from './words.ts'
 
 type Options = ProofOptions & { file?: string; proof?: string }
@@ -91,11 +92,11 @@ const inWords = ({ claims, verified, failure }: Verdict): string => {
 export const verifyCommand = (): Command =>
   new Command('verify')
     .description(
-      'Check a bundle, a custody receipt, a proof of the log, or a proof of erasure, offline: without any server and any configuration',
+      'Check a bundle, a custody receipt, a proof of the log, a proof of erasure, or a sidecar, offline: without any server and any configuration',
     )
     .argument(
       '<what>',
-      'a bundle as the ZIP that was downloaded or as the folder it was unpacked to; a receipt; or a proof',
+      'a bundle as the ZIP that was downloaded or as the folder it was unpacked to; a receipt; a proof; or a sidecar, the objects that it names beside it',
     )
     .option(
       '--key <file>',
@@ -111,7 +112,7 @@ export const verifyCommand = (): Command =>
     .option('--json', 'answer as JSON')
     .addHelpText(
       'after',
-      '\nA receipt and a proof need --key. A bundle brings keys with it, which prove only that it agrees with itself: with --key, those' +
+      '\nA receipt, a proof and a sidecar need --key. A bundle brings keys with it, which prove only that it agrees with itself: with --key, those' +
         '\ngiven alone decide, of receipts and of the log each where there are some. Ends with 0 when all was verified and with 1 otherwise, after naming everything that is wrong.' +
         '\ndocs/verify.md tells how to do the same by hand.',
     )
@@ -130,6 +131,12 @@ export const verifyCommand = (): Command =>
         if (options.key === undefined)
           throw new Failure('A proof of erasure is checked with the public key of who signed it: give it with --key.')
         if (!(await tellOfErasure(text, await keysOf(options.key), options.json === true))) process.exitCode = 1
+        return
+      }
+      if (isSidecar(text)) {
+        if (options.key === undefined)
+          throw new Failure('A sidecar is checked with the public keys of who signed it: give them with --key.')
+        if (!(await tellOfSidecar(path, text, await keysOf(options.key), options.json === true))) process.exitCode = 1
         return
       }
       if (isProof(text)) {

@@ -1,6 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { canonical, type Json } from '../../src/base/canonical.ts'
 import {
@@ -22,6 +22,7 @@ import { systemClock } from '../../src/engines/clock.ts'
 import { makeKeyFile, type ReceiptKey } from '../../src/engines/receipt-key.ts'
 import { type Act, sealEntry } from '../../src/ledger/entry.ts'
 import { signStatement } from '../../src/ledger/statement.ts'
+import { runCommand } from '../command-line.ts'
 
 let folder: string
 let key: ReceiptKey
@@ -236,4 +237,23 @@ test('what no key vouches for, or is no sidecar, is refused whole', async () => 
   await expect(verifySidecar(`${header}.${other}.${signature}`, [key.publicJwk], none)).rejects.toThrow(
     /signature is wrong/,
   )
+})
+
+test('exhibit verify tells of a sidecar in a folder what it states, and names an object that was altered or is missing', async () => {
+  const { claims, objects } = await whole()
+  const [[name, bytes] = ['', Buffer.alloc(0)]] = objects
+  const [sidecar, keys, part] = ['of.sidecar.jws', 'public.json', basename(name)].map((each) => join(folder, each))
+  if (sidecar === undefined || keys === undefined || part === undefined) throw new Error('three names')
+  await writeFile(sidecar, `${await signed(claims)}\n`)
+  await writeFile(keys, JSON.stringify(key.publicJwk))
+  const verified = async () => await runCommand(['verify', sidecar, '--key', keys])
+
+  expect(await verified()).toMatchObject({ code: 1, out: expect.stringContaining(`${name} is missing.`) })
+  await writeFile(part, Buffer.concat([bytes, Buffer.from(' ')]))
+  expect(await verified()).toMatchObject({ code: 1, out: expect.stringContaining(`${name} is not what was signed.`) })
+  await writeFile(part, bytes)
+  const { code, out } = await verified()
+  expect(out).toMatch(/^✓ .*\n✓ Every object .*\n✓ Its receipt is right/)
+  expect(out).toContain(recordingId)
+  expect(code).toBe(0)
 })
