@@ -28,7 +28,7 @@ export const relatedTo = async (db: Db | Tx, recording: RecordingId): Promise<Re
   return rows
 }
 
-export type Place = { id: EntryId; about: string }
+type Place = { id: EntryId; about: string }
 
 type Range = { after: EntryId | undefined; until: EntryId; limit: number }
 

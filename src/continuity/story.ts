@@ -13,7 +13,7 @@ import { placesOf } from '../ledger/log/proofs.ts'
 import { type Act, actOf, type EntryRow, type Standing } from './act.ts'
 import type { Facts } from './facts.ts'
 import type { LogView } from './log-view.ts'
-import { entriesBy, namesOfDocks, namesOfPeople, nextEntries, type Place, relatedTo } from './queries.ts'
+import { entriesBy, namesOfDocks, namesOfPeople, nextEntries, relatedTo } from './queries.ts'
 import type { Sight } from './sight.ts'
 import { textAt } from './telling.ts'
 
@@ -41,10 +41,8 @@ export type Telling = {
   named: boolean
 }
 
-const momentIn = (id: EntryId): string => id.slice(0, 13)
-
-/** The last id that can be born in the millisecond of this one: within one, ids are in no order. */
-export const endOfMoment = (id: EntryId): EntryId => `${momentIn(id)}-7fff-bfff-ffffffffffff` as EntryId
+/** The last id that can be born in the millisecond of this one: within one, those of several processes are in no order. */
+export const endOfMoment = (id: EntryId): EntryId => `${id.slice(0, 13)}-7fff-bfff-ffffffffffff` as EntryId
 
 const isPersonId = (id: string): id is PersonId => Value.Check(IdOf.person, id)
 const isDockId = (id: string): id is DockId => Value.Check(IdOf.dock, id)
@@ -60,15 +58,6 @@ const namesIn = async (db: Db, rows: Iterable<EntryRow>): Promise<Map<string, st
     ...(await namesOfDocks(db, [...ids.dock].filter(isDockId))),
   ]
   return new Map(found.map(({ id, name }) => [id, name]))
-}
-
-/** As they are by their ids; of those of one millisecond, which are in no order by them, by their own time. */
-const inTime = (found: readonly Place[], rows: ReadonlyMap<EntryId, EntryRow>): Place[] => {
-  const at = ({ id }: Place): string => textAt(JSON.parse(rows.get(id)?.entry ?? '{}'), 'at') ?? ''
-  return found.toSorted((one, other) => {
-    if (momentIn(one.id) !== momentIn(other.id)) return one.id < other.id ? -1 : 1
-    return at(one) < at(other) ? -1 : 1
-  })
 }
 
 const nowhere: Omit<Standing, 'leaf'> = { origin: null, index: null, underCheckpoint: false }
@@ -93,7 +82,7 @@ export const actsAfter = async (
     const size = logs.find((log) => log.origin === origin)?.checkpoint?.size ?? 0
     return { origin, index, underCheckpoint: index < size }
   }
-  const acts = inTime(found, rows).map(({ id, about }) => {
+  const acts = found.map(({ id, about }) => {
     const row = rows.get(id)
     if (row === undefined) throw new Error('an entry without its body')
     const around = {
