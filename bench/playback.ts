@@ -76,28 +76,29 @@ const run = async (stack: Stack, installation: Installation, page: Page): Promis
   const [dock] = await installation.docks(1)
   if (dock === undefined) throw new Error('no dock')
   const { issuer } = stack.engines.identityProvider
-  const ours = contender(async () => {
+  const watched = contender(async () => {
     const token = await issueToken({ issuer, role: 'investigator' })
     const recording = await sendWhole(installation, dock, footage)
-    const [first, whole] = await Promise.all([
-      secondsOf(async () => await untilPlaying(page, url, recording, token)),
-      secondsOf(async () => await untilRendition(installation, recording, 'hls', 'ready')),
-    ])
+    const seconds = await secondsOf(async () => await untilPlaying(page, url, recording, token))
     await page.goto('about:blank')
     await untilIdle(installation)
-    return { first, whole }
+    return seconds
+  })
+  const unwatched = contender(async () => {
+    const recording = await sendWhole(installation, dock, footage)
+    const seconds = await secondsOf(async () => await untilRendition(installation, recording, 'hls', 'ready'))
+    await untilIdle(installation)
+    return seconds
   })
   const alone = contender(async () => await byFfmpegAlone(stack.folder, footage))
-  await inTurn(rounds, [ours, alone])
-  const first = ours.samples.map((sample) => sample.first)
-  const whole = ours.samples.map((sample) => sample.whole)
+  await inTurn(rounds, [watched, unwatched, alone])
   return {
     results: [
-      result('last byte → first frame in the player', first, alone.samples, 1.5, 2),
-      result('last byte → whole rendition stored', whole, alone.samples, 2, 3),
+      result('last byte → first frame in the player', watched.samples, alone.samples, 1.5, 2),
+      result('last byte → whole rendition stored', unwatched.samples, alone.samples, 2, 3),
     ],
     how: [
-      `${minutes} minutes of 1080p H.264 with AAC at 5 Mbit/s. The clock runs from the answer to the last PATCH; the viewing is asked for every 20 ms, and the first frame is there when the clock of Chromium's player has moved, its page loaded in between.`,
+      `${minutes} minutes of 1080p H.264 with AAC at 5 Mbit/s. The clock runs from the answer to the last PATCH; the viewing is asked for every 20 ms, and the first frame is there when the clock of Chromium's player has moved, its page loaded in between. The whole rendition is waited for in an upload of its own, which nobody watches: Chromium decodes on the same two cores.`,
       'Between rounds every other rendition (small form, poster, storyboard) is waited for.',
     ],
   }

@@ -1,5 +1,7 @@
-// `npm test [-- what `vitest run` takes]`: runs the tests and ends with one line, `N passed, N failed`. Fails when a test failed,
-// when a file could not be loaded, when an error came from outside of the tests, and when no test was seen.
+// `npm test [-- what `vitest run` takes]`: runs the tests, with `--long` also those that take minutes or an hour, and ends with
+// one line, `N passed, N failed`. Fails when a test failed, when a file could not be loaded, when an error came from outside of
+// the tests, and when no test was seen.
+import path from 'node:path'
 import { createVitest, parseCLI, type TestModule } from 'vitest/node'
 
 const passedIn = (module: TestModule) => [...module.children.allTests('passed')].length
@@ -10,7 +12,11 @@ const failedIn = (module: TestModule) =>
 
 const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0)
 
-const { filter, options } = parseCLI(['vitest', 'run', ...process.argv.slice(2)])
+const args = process.argv.slice(2)
+if (args.includes('--long')) process.env.TEST_LONG = '1'
+// Hundreds of processes are started: each program is compiled once.
+process.env.NODE_COMPILE_CACHE ??= path.join(import.meta.dirname, '..', 'node_modules', '.cache', 'compiled')
+const { filter, options } = parseCLI(['vitest', 'run', ...args.filter((arg) => arg !== '--long')])
 const vitest = await createVitest('test', { ...options, watch: false })
 
 // The first signal ends the run in order, so that the engines are stopped; the second does not wait for that. Vitest's own

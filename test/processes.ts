@@ -7,6 +7,9 @@ const programs = {
   api: { main: 'src/api/main.ts', ready: 'the api is ready' },
   worker: { main: 'workers/main.ts', ready: 'the worker is at work' },
 }
+const { NODE_COMPILE_CACHE } = process.env
+/** Where a program is compiled to, of the run of tests. */
+export const compiled = NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }
 /** Ends the process when the test's own ends, however that ends. */
 const tie = join(root, 'src/cli/up/end-with-supervisor.ts')
 
@@ -28,7 +31,7 @@ export const startProcess = async (
   const { main, ready } = programs[name]
   const child = spawn(process.execPath, ['--import', tie, main], {
     cwd: root,
-    env: { PATH: process.env.PATH, ...environment, LOG_LEVEL: 'info' },
+    env: { ...compiled, PATH: process.env.PATH, ...environment, LOG_LEVEL: 'info' },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   const ended = once(child, 'exit')

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect, test } from 'vitest'
+import { longTest } from '../long.ts'
 
 const exhibit = path.join(import.meta.dirname, '../../src/cli/main.ts')
 
@@ -29,7 +30,7 @@ test('the demo takes a shift into custody across a broken connection and fetches
   expect(said).toContain('Everything held.')
 })
 
-test("the demo takes the reader's own files, whatever they are, and leaves their folder as it was", async () => {
+longTest("the demo takes the reader's own files, whatever they are, and leaves their folder as it was", async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'exhibit-own-'))
   try {
     for (const name of ['one.mp4', 'two.txt']) await writeFile(path.join(folder, name), `this is ${name}`)

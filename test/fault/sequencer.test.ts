@@ -7,12 +7,14 @@ import { makeLog } from '../../src/engines/log.ts'
 import { newestCheckpoint } from '../../src/ledger/log/checkpoints.ts'
 import { beginLog, currentLog } from '../../src/ledger/log/log.ts'
 import { proofOf } from '../../src/ledger/log/proofs.ts'
-import { numberEntries } from '../../src/ledger/log/queries.ts'
+import { numberEntries, numberedSize } from '../../src/ledger/log/queries.ts'
 import { isSequencingOwed, sequence, startSequencer } from '../../src/ledger/log/sequencer.ts'
+import { lookAtLog } from '../../src/ledger/log/standing.ts'
 import { databaseRelay } from '../database-relay.ts'
 import { type Prepared, prepareServers, type TestEngines, testEngines } from '../engines.ts'
 import { answersLate, arrivesLate, faultyStore, refuses } from '../faulty-store.ts'
 import { proveLog, writeEntries } from '../logged.ts'
+import { times } from '../long.ts'
 import { startProcess } from '../processes.ts'
 import { startEmbedded } from '../servers.ts'
 import { eventually } from '../system.ts'
@@ -192,6 +194,11 @@ test('while the store refuses every write business goes on, proofs say they are 
   expect(await proofOf(behind, owed)).toEqual({ owed: true })
   expect(await proofOf(behind, before)).toHaveProperty('proof')
   await writeEntries(engines, 2000)
+  await eventually('leaves that no checkpoint covers', async () =>
+    (await numberedSize(engines.db, 1)) > 4 ? true : undefined,
+  )
+  const standing = await lookAtLog(engines)
+  expect(standing).toMatchObject({ owed: 4000, waitingSince: expect.any(Date) })
   store.heal()
   await eventually('the end of the backlog', async () => ((await isSequencingOwed(engines)) ? undefined : true), 60)
   stop.abort()
@@ -202,7 +209,7 @@ test('while the store refuses every write business goes on, proofs say they are 
 })
 
 test('a checkpoint appears within ten seconds of an entry on however busy a machine, again and again after kill -9 of the worker', async () => {
-  for (let n = 0; n < 3; n++) {
+  for (let n = 0; n < times(2, 5); n++) {
     await using worker = await startProcess('worker', engines.environment)
     await eventually('a log without debts', async () => ((await isSequencingOwed(engines)) ? undefined : true), 40)
     const began = performance.now()

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { RecordingId } from '../../src/base/ids.ts'
+import { oweSidecars } from '../../src/custody/owe-sidecars.ts'
 import { entriesInPart, sidecarKey } from '../../src/custody/sidecar.ts'
 import { inTransaction } from '../../src/engines/postgres.ts'
 import { beginLog } from '../../src/ledger/log/log.ts'
@@ -61,6 +62,8 @@ const untilKept = async (id: RecordingId, entries: number) =>
   await eventually(
     'that the sidecar is kept',
     async () => {
+      // Workers look for what is new every 30 s.
+      await oweSidecars(house.engines, AbortSignal.timeout(5000))
       if (!(await isIdle())) return undefined
       const there = (await besides(house.engines, id)).includes(sidecarKey(id))
       return there && (await soundSidecar(house.engines, id)).leaves.size === entries ? true : undefined
@@ -87,7 +90,10 @@ const noneFailed = async () => {
 const told = async (count: number, recordedAt = new Date()): Promise<RecordingId> => {
   const id = await kept(house.engines, randomBytes(100), { recordedAt })
   await tell(house.engines, id, count)
+  // A worker that was killed may hold the lease of publishing for 15 s.
+  await house.engines.db.updateTable('logs').set({ publisher: null, leasedUntil: null }).execute()
   await sequence(house.engines)
+  await oweSidecars(house.engines, AbortSignal.timeout(5000))
   return id
 }
 

@@ -10,6 +10,7 @@ import { asRecovering, auditOf, copyOf, foundIn, onDatabase } from '../audited.t
 import { found, past } from '../audited-log.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
 import { writeEntries } from '../logged.ts'
+import { longTest } from '../long.ts'
 import { manyEntries } from '../many-entries.ts'
 
 describe('a log that has ended', () => {
@@ -116,23 +117,27 @@ test('an audit beside everything that goes on finds nothing, however often it is
   expect(leaves.at(-1)).toBeGreaterThan(leaves[0] ?? 0)
 }, 120_000)
 
-test('a tree of three levels of tiles is recomputed, and what is wrong with the upper ones is found', async () => {
-  await using engines = await testEngines()
-  const { store } = engines
-  await beginLog(engines)
-  await manyEntries(engines.db, 66_000)
-  await sequence(engines)
-  const report = await auditOf(engines)
-  expect(report.findings).toEqual([])
-  expect(report.logs[0]).toMatchObject({ size: 66_001, leaves: 66_001, database: true, store: true })
-  const upper = '1/tile/1/000'
-  const bytes = (await store.readWhole('ledger', upper)) ?? Buffer.alloc(0)
-  expect(bytes).toHaveLength(8192)
-  bytes.writeUInt8(bytes.readUInt8(32 * 200 + 7) ^ 1, 32 * 200 + 7)
-  await store.put('ledger', upper, bytes, sha256(bytes))
-  await store.delete('ledger', '1/tile/2/000.p/1')
-  expect(foundIn(await auditOf(engines))).toEqual([
-    found('tile-differs', { index: 200 * 256, object: upper }),
-    found('tile-missing', { index: 0, object: '1/tile/2/000.p/1' }),
-  ])
-}, 240_000)
+longTest(
+  'a tree of three levels of tiles is recomputed, and what is wrong with the upper ones is found',
+  async () => {
+    await using engines = await testEngines()
+    const { store } = engines
+    await beginLog(engines)
+    await manyEntries(engines.db, 66_000)
+    await sequence(engines)
+    const report = await auditOf(engines)
+    expect(report.findings).toEqual([])
+    expect(report.logs[0]).toMatchObject({ size: 66_001, leaves: 66_001, database: true, store: true })
+    const upper = '1/tile/1/000'
+    const bytes = (await store.readWhole('ledger', upper)) ?? Buffer.alloc(0)
+    expect(bytes).toHaveLength(8192)
+    bytes.writeUInt8(bytes.readUInt8(32 * 200 + 7) ^ 1, 32 * 200 + 7)
+    await store.put('ledger', upper, bytes, sha256(bytes))
+    await store.delete('ledger', '1/tile/2/000.p/1')
+    expect(foundIn(await auditOf(engines))).toEqual([
+      found('tile-differs', { index: 200 * 256, object: upper }),
+      found('tile-missing', { index: 0, object: '1/tile/2/000.p/1' }),
+    ])
+  },
+  240_000,
+)

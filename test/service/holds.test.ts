@@ -14,6 +14,7 @@ import { originalKey } from '../../src/uploads/upload.ts'
 import { catalogued, entriesAbout, kept, someone } from '../catalogued.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
 import { codeOf, problemOf, runOf } from '../footsteps.ts'
+import { times } from '../long.ts'
 import { inForce, type Keepers, keepers, locksOver, movedClock, purged, ran, statusOf, stored } from '../retained.ts'
 
 const clock = movedClock()
@@ -146,8 +147,8 @@ describe('a hold', () => {
   })
 })
 
-describe('200 holds that race a purge', () => {
-  const races = 200
+describe(`${times(40, 200)} holds that race a purge`, () => {
+  const races = times(40, 200)
   const shuffled = async <A, B>(at: number, one: () => Promise<A>, other: () => Promise<B>): Promise<[A, B]> => {
     // Each has the lead in half of them.
     if (at % 2 === 0) return await Promise.all([one(), other()])
@@ -189,8 +190,8 @@ describe('200 holds that race a purge', () => {
     const several = 4
     for (let first = 0; first < races; first += several)
       await Promise.all(ids.slice(first, first + several).map((id, n) => race(id, first / several + n)))
-    expect(ends.held).toBeGreaterThan(10)
-    expect(ends.erased).toBeGreaterThan(10)
+    expect(ends.held).toBeGreaterThan(2)
+    expect(ends.erased).toBeGreaterThan(2)
   })
 
   test('never hide what was held before', async () => {

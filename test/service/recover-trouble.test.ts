@@ -9,6 +9,7 @@ import type { Recovering } from '../../src/ledger/recover/plan.ts'
 import { recoverLedger } from '../../src/ledger/recover/recover.ts'
 import { asRecovering, auditOf, foundIn } from '../audited.ts'
 import { writeEntries } from '../logged.ts'
+import { longTest } from '../long.ts'
 import {
   backedUp,
   bucketOf,
@@ -181,7 +182,7 @@ test('a log that was halted for what was mended since goes on', async () => {
   expect(foundIn(await auditOf(later))).toEqual([])
 })
 
-test('whichever step fails, all is as it was, and the next attempt does it', async () => {
+longTest('whichever step fails, all is as it was, and the next attempt does it', async () => {
   await using restored = await makeRestored()
   const before = await stateOf(restored.engines)
   let steps = 0
@@ -234,7 +235,7 @@ test('a bucket that is lost is made again out of the database, of the log that g
   expect(foundIn(await auditOf(later, keptBy(restored)))).toEqual([])
 })
 
-test('a tile that was altered is made again once it is deleted', async () => {
+longTest('a tile that was altered is made again once it is deleted', async () => {
   await using restored = await makeRestored()
   const { later, lost } = restored
   await later.store.delete('ledger', '1/tile/0/001')

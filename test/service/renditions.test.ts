@@ -9,6 +9,7 @@ import { renditionPrefix } from '../../src/renditions/rendition.ts'
 import type { Uploader } from '../../src/uploads/actions.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
 import { aDock, runOf, sendFile } from '../footsteps.ts'
+import { longTest } from '../long.ts'
 import { bytesOf, ffmpeg, ffprobe, flashAndBeep, joined, type Shown, show, shownOf } from '../shown.ts'
 
 let engines: TestEngines
@@ -321,7 +322,7 @@ describe('footage that is not as it should be', () => {
     }
   })
 
-  test('twelve hours of it are shown, and its storyboard stays small', async () => {
+  longTest('twelve hours of it are shown, and its storyboard stays small', async () => {
     await ffmpeg('-f', 'lavfi', '-i', 'testsrc2=s=160x120:r=1:d=60', ...h264, '-g', '60', at('minute.mp4'))
     await ffmpeg('-stream_loop', '719', '-i', at('minute.mp4'), '-c', 'copy', at('hours.mp4'))
     const { shown, hls } = await shownFrom('hours.mp4')

@@ -13,6 +13,7 @@ import { past } from '../audited-log.ts'
 import { runCommand, startCommand } from '../command-line.ts'
 import type { TestEngines } from '../engines.ts'
 import { writeEntries } from '../logged.ts'
+import { times } from '../long.ts'
 import { backedUp, haltedIn, keptBy, makeRestored, publishedSince, type Restored, stateOf } from '../restored.ts'
 import { makeNoteKey } from '../small-log.ts'
 
@@ -151,7 +152,7 @@ describe('exhibit ledger recover', () => {
 
   test('killed at any moment it has done nothing or all', async () => {
     const before = await stateOf(restored.engines)
-    for (let ms = 300; ; ms = Math.ceil(ms * 1.15)) {
+    for (let ms = 300; ; ms = Math.ceil(ms * times(1.5, 1.15))) {
       const command = startCommand(['ledger', 'recover', '--yes', '--json'], environment)
       const timer = setTimeout(() => command.child.kill('SIGKILL'), ms)
       const code = await command.ended

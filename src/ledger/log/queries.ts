@@ -49,6 +49,11 @@ export const numberedSize = async (db: Db, log: number): Promise<number> => {
   return row === undefined ? 0 : row.index + 1
 }
 
+/** Null where the leaf is one of a lost entry; undefined where there is no such leaf. */
+export const entryOfLeaf = async (db: Db, log: number, index: number): Promise<EntryId | null | undefined> =>
+  (await db.selectFrom('leaves').select('entry').where('log', '=', log).where('index', '=', index).executeTakeFirst())
+    ?.entry
+
 /** Entries that are no leaves yet. */
 export const owedLeaves = async (db: Db): Promise<number> => {
   const { count } = await db

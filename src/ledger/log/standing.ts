@@ -1,9 +1,9 @@
-import { bornAt, type EntryId } from '../../base/ids.ts'
+import { bornAt } from '../../base/ids.ts'
 import type { Engines } from '../../engines/engines.ts'
 import { currentLog } from './log.ts'
-import { newestCheckpointRow, oldestOwed, owedLeaves } from './queries.ts'
+import { entryOfLeaf, newestCheckpointRow, numberedSize, oldestOwed, owedLeaves } from './queries.ts'
 
-/** How the log that grows stands. `waitingSince`: since when the oldest entry waits that is no leaf yet. */
+/** How the log that grows stands. `owed`: entries that no checkpoint covers; `waitingSince`: since when the oldest of them waits. */
 export type LogStanding = {
   origin: string
   size: number
@@ -17,13 +17,14 @@ export const lookAtLog = async ({ db }: Pick<Engines, 'db'>): Promise<LogStandin
   const log = await currentLog(db)
   if (log === undefined) return undefined
   const size = (await newestCheckpointRow(db, log.number))?.size ?? 0
-  const oldest: EntryId | undefined = await oldestOwed(db)
-  const owed = oldest === undefined ? 0 : await owedLeaves(db)
+  // Of those that wait some may be leaves already, which the store does not take.
+  const numbered = Math.max(0, (await numberedSize(db, log.number)) - size)
+  const oldest = numbered > 0 ? await entryOfLeaf(db, log.number, size) : await oldestOwed(db)
   return {
     origin: log.origin,
     size,
-    owed,
-    waitingSince: oldest === undefined ? null : bornAt(oldest),
+    owed: numbered + (await owedLeaves(db)),
+    waitingSince: oldest == null ? null : bornAt(oldest),
     halted: log.halted,
   }
 }
