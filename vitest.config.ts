@@ -23,10 +23,11 @@ export default defineConfig({
         },
       },
       {
-        // Last, each file on engines of its own that it may kill.
+        // Last. A file that kills an engine starts its own; the others kill processes, and share one set.
         test: {
           name: 'fault',
           include: ['test/fault/**/*.test.ts'],
+          globalSetup: ['test/global-setup.ts'],
           testTimeout: 400_000,
           hookTimeout: 180_000,
           maxWorkers: workers,

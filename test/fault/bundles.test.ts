@@ -2,33 +2,28 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest'
 import { newId } from '../../src/base/ids.ts'
 import { bundleKey } from '../../src/bundles/bundle.ts'
 import { askBundle, bundleRow, checkedBag, put, unpacked, zipIn } from '../bundled.ts'
 import { aCase } from '../case-files.ts'
 import { kept, someone } from '../catalogued.ts'
-import { prepareServers } from '../engines.ts'
 import { answersLate, type Fault, type FaultyStore, faultyStore, hangs } from '../faulty-store.ts'
 import { actionsOn, digestOf } from '../footsteps.ts'
 import { mib, type TestInstallation, testInstallation } from '../installation.ts'
-import { startEmbedded } from '../servers.ts'
 import { eventually } from '../system.ts'
 
-let own: Awaited<ReturnType<typeof startEmbedded>>
 let house: TestInstallation
 let store: FaultyStore
 let folder: string
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'exhibit-killed-'))
-  own = await startEmbedded()
-  store = await faultyStore(own.servers.s3.endpoint)
-  house = await testInstallation(await prepareServers(own.servers), { S3_ENDPOINT: store.endpoint, WORKER_JOBS: '1' })
+  store = await faultyStore(inject('prepared').s3.endpoint)
+  house = await testInstallation(inject('prepared'), { S3_ENDPOINT: store.endpoint, WORKER_JOBS: '1' })
 })
 afterAll(async () => {
   await house[Symbol.asyncDispose]()
   await store[Symbol.asyncDispose]()
-  await own.stop()
   await rm(folder, { recursive: true, force: true })
 })
 afterEach(async () => {

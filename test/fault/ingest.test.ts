@@ -1,32 +1,28 @@
 import { randomBytes } from 'node:crypto'
 import { ListPartsCommand } from '@aws-sdk/client-s3'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest'
 import { completeObject } from '../../src/uploads/completion.ts'
 import { originalKey } from '../../src/uploads/upload.ts'
 import type { DockDriver, Footage } from '../dock-driver.ts'
-import { prepareServers } from '../engines.ts'
 import { answersLate, arrivesInPart, arrivesLate, type FaultyStore, faultyStore, readsInPart } from '../faulty-store.ts'
 import { mib, type TestInstallation, testInstallation } from '../installation.ts'
+import { someOf } from '../long.ts'
 import type { TestProcess } from '../processes.ts'
-import { startEmbedded } from '../servers.ts'
 import { eventually } from '../system.ts'
 
-let own: Awaited<ReturnType<typeof startEmbedded>>
 let house: TestInstallation
 let api: TestProcess
 let dock: DockDriver
 let store: FaultyStore
 beforeAll(async () => {
-  own = await startEmbedded()
-  store = await faultyStore(own.servers.s3.endpoint)
-  house = await testInstallation(await prepareServers(own.servers), { S3_ENDPOINT: store.endpoint, WORKER_JOBS: '1' })
+  store = await faultyStore(inject('prepared').s3.endpoint)
+  house = await testInstallation(inject('prepared'), { S3_ENDPOINT: store.endpoint, WORKER_JOBS: '1' })
   api = await house.startApi()
   dock = await house.enrol()
 })
 afterAll(async () => {
   await house[Symbol.asyncDispose]()
   await store[Symbol.asyncDispose]()
-  await own.stop()
 })
 afterEach(async () => {
   store.heal()
@@ -98,10 +94,12 @@ describe('kill -9 of the api', () => {
     await house.proveCustody(dock, footage)
   })
 
-  test.for([
-    { what: 'a part is half way to the store', checksum: false, to: 12 * mib },
-    { what: 'a part goes straight on to the store', checksum: true, to: 5 * mib },
-  ])('while $what leaves the upload as it was', async ({ checksum, to }) => {
+  test.for(
+    someOf(1, [
+      { what: 'a part is half way to the store', checksum: false, to: 12 * mib },
+      { what: 'a part goes straight on to the store', checksum: true, to: 5 * mib },
+    ]),
+  )('while $what leaves the upload as it was', async ({ checksum, to }) => {
     const footage = await dock.create(randomBytes(12 * mib))
     const trap = store.on('part', arrivesInPart(mib, never), 1)
     const sending = await dock.begin(footage, { from: 0, to, checksum })
@@ -118,14 +116,16 @@ describe('kill -9 of the api', () => {
 })
 
 describe('kill -9 of a worker', () => {
-  test.for([
-    { when: 'before it completes the object', lay: () => store.on('complete', arrivesLate(never), 1) },
-    {
-      when: 'after the store completed it and before anybody knows',
-      lay: () => store.on('complete', answersLate(never), 1),
-    },
-    { when: 'while it reads the object back', lay: () => store.on('read', readsInPart(30 * mib, never), 1) },
-  ])('$when leaves the job to another worker, which gives one receipt', async ({ lay }) => {
+  test.for(
+    someOf(2, [
+      { when: 'before it completes the object', lay: () => store.on('complete', arrivesLate(never), 1) },
+      {
+        when: 'after the store completed it and before anybody knows',
+        lay: () => store.on('complete', answersLate(never), 1),
+      },
+      { when: 'while it reads the object back', lay: () => store.on('read', readsInPart(30 * mib, never), 1) },
+    ]),
+  )('$when leaves the job to another worker, which gives one receipt', async ({ lay }) => {
     const footage = await dock.create(randomBytes(60 * mib))
     const trap = lay()
     const [worker] = await Promise.all([house.startWorker(), dock.finish(footage)])
@@ -167,23 +167,26 @@ describe('two workers at once', () => {
 })
 
 describe('an attempt that was given up and goes on all the same', () => {
-  test.for(['parts', 'complete'] as const)('and the next, at "%s" by then, find the same one object', async (until) => {
-    const footage = await dock.create(randomBytes(7 * mib))
-    await dock.finish(footage)
-    const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()] as const
-    const slow = store.on('complete', arrivesLate(gates[0].promise), 1)
-    const early = completeObject(house.engines, footage.id)
-    await slow.met
-    const next = store.on(until, arrivesLate(gates[1].promise), 1)
-    const late = completeObject(house.engines, footage.id)
-    await next.met
-    gates[0].resolve()
-    const made = await early
-    gates[1].resolve()
-    expect(await late).toEqual(made)
-    await house.startWorker()
-    await house.proveCustody(dock, footage)
-  })
+  test.for(someOf(1, ['parts', 'complete'] as const))(
+    'and the next, at "%s" by then, find the same one object',
+    async (until) => {
+      const footage = await dock.create(randomBytes(7 * mib))
+      await dock.finish(footage)
+      const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()] as const
+      const slow = store.on('complete', arrivesLate(gates[0].promise), 1)
+      const early = completeObject(house.engines, footage.id)
+      await slow.met
+      const next = store.on(until, arrivesLate(gates[1].promise), 1)
+      const late = completeObject(house.engines, footage.id)
+      await next.met
+      gates[0].resolve()
+      const made = await early
+      gates[1].resolve()
+      expect(await late).toEqual(made)
+      await house.startWorker()
+      await house.proveCustody(dock, footage)
+    },
+  )
 })
 
 describe('SIGTERM', () => {

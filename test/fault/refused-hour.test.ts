@@ -1,30 +1,26 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Value } from 'typebox/value'
-import { afterAll, beforeAll, expect } from 'vitest'
+import { afterAll, beforeAll, expect, inject } from 'vitest'
 import { DownloadView } from '../../src/downloads/schemas.ts'
 import { entryOfLeaf } from '../../src/ledger/log/queries.ts'
 import { isSequencingOwed } from '../../src/ledger/log/sequencer.ts'
 import { lookAtLog } from '../../src/ledger/log/standing.ts'
 import type { DockDriver } from '../dock-driver.ts'
-import { prepareServers } from '../engines.ts'
 import { type FaultyStore, faultyStore, refuses } from '../faulty-store.ts'
 import { type TestInstallation, testInstallation } from '../installation.ts'
 import { proveLog } from '../logged.ts'
 import { longTest } from '../long.ts'
-import { startEmbedded } from '../servers.ts'
 import { eventually } from '../system.ts'
 
 const hour = 3600
 
-let own: Awaited<ReturnType<typeof startEmbedded>>
 let store: FaultyStore
 let house: TestInstallation
 let dock: DockDriver
 beforeAll(async () => {
-  own = await startEmbedded()
-  store = await faultyStore(own.servers.s3.endpoint)
-  house = await testInstallation(await prepareServers(own.servers), { S3_ENDPOINT: store.endpoint })
+  store = await faultyStore(inject('prepared').s3.endpoint)
+  house = await testInstallation(inject('prepared'), { S3_ENDPOINT: store.endpoint })
   await house.startApi()
   await house.startWorker()
   dock = await house.enrol()
@@ -32,7 +28,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await house[Symbol.asyncDispose]()
   await store[Symbol.asyncDispose]()
-  await own.stop()
 })
 
 const writes = ['begin', 'part', 'complete', 'put', 'put of the log', 'put of a sidecar'] as const

@@ -2,21 +2,18 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { Value } from 'typebox/value'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest'
 import type { RecordingId } from '../../src/base/ids.ts'
 import { renditionPrefix } from '../../src/renditions/rendition.ts'
 import { ViewingOpened } from '../../src/viewings/schemas.ts'
 import type { DockDriver } from '../dock-driver.ts'
-import { prepareServers } from '../engines.ts'
 import { type Fault, type FaultyStore, faultyStore, hangs, readsInPart } from '../faulty-store.ts'
 import { actionsOn } from '../footsteps.ts'
 import { type TestInstallation, testInstallation } from '../installation.ts'
 import type { TestProcess } from '../processes.ts'
-import { startEmbedded } from '../servers.ts'
 import { ffmpeg, joined, shownOf } from '../shown.ts'
 import { eventually } from '../system.ts'
 
-let own: Awaited<ReturnType<typeof startEmbedded>>
 let house: TestInstallation
 let dock: DockDriver
 let api: TestProcess
@@ -24,16 +21,14 @@ let store: FaultyStore
 let folder: string
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'exhibit-killed-'))
-  own = await startEmbedded()
-  store = await faultyStore(own.servers.s3.endpoint)
-  house = await testInstallation(await prepareServers(own.servers), { S3_ENDPOINT: store.endpoint, WORKER_JOBS: '1' })
+  store = await faultyStore(inject('prepared').s3.endpoint)
+  house = await testInstallation(inject('prepared'), { S3_ENDPOINT: store.endpoint, WORKER_JOBS: '1' })
   api = await house.startApi()
   dock = await house.enrol()
 })
 afterAll(async () => {
   await house[Symbol.asyncDispose]()
   await store[Symbol.asyncDispose]()
-  await own.stop()
   await rm(folder, { recursive: true, force: true })
 })
 afterEach(async () => {

@@ -1,6 +1,6 @@
 import type { KyselyPlugin } from 'kysely'
 import { Client } from 'pg'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { readConfig } from '../../src/engines/config.ts'
 import { makeEngines } from '../../src/engines/engines.ts'
 import { makeLog } from '../../src/engines/log.ts'
@@ -11,24 +11,16 @@ import { numberEntries, numberedSize } from '../../src/ledger/log/queries.ts'
 import { isSequencingOwed, sequence, startSequencer } from '../../src/ledger/log/sequencer.ts'
 import { lookAtLog } from '../../src/ledger/log/standing.ts'
 import { databaseRelay } from '../database-relay.ts'
-import { type Prepared, prepareServers, type TestEngines, testEngines } from '../engines.ts'
+import { type TestEngines, testEngines } from '../engines.ts'
 import { answersLate, arrivesLate, faultyStore, refuses } from '../faulty-store.ts'
 import { proveLog, writeEntries } from '../logged.ts'
 import { times } from '../long.ts'
 import { startProcess } from '../processes.ts'
-import { startEmbedded } from '../servers.ts'
 import { eventually } from '../system.ts'
 
-let servers: Awaited<ReturnType<typeof startEmbedded>>
-let prepared: Prepared
 let engines: TestEngines
-beforeAll(async () => {
-  servers = await startEmbedded()
-  prepared = await prepareServers(servers.servers)
-})
-afterAll(async () => await servers.stop())
 beforeEach(async () => {
-  engines = await testEngines({ prepared, env: { S3_TIMEOUT_SECONDS: '2', JOB_LEASE_SECONDS: '5' } })
+  engines = await testEngines({ env: { S3_TIMEOUT_SECONDS: '2', JOB_LEASE_SECONDS: '5' } })
   await beginLog(engines)
 })
 afterEach(async () => await engines[Symbol.asyncDispose]())

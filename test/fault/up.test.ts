@@ -9,6 +9,7 @@ import { Value } from 'typebox/value'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { freePort } from '../../src/engines/embedded/ports.ts'
 import { type Command, processesNaming, runCommand, startCommand } from '../command-line.ts'
+import { longTest } from '../long.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'exhibit-up-'))
 const First = Type.Object({ url: Type.String(), dataDir: Type.String() })
@@ -118,7 +119,7 @@ test('after a kill of the supervisor its api and worker end by themselves, and t
   expect(await asAdmin('GET', '/cameras')).toMatchObject({ items: [{ serial: 'CAM-1' }] })
 })
 
-test('a start that follows a kill at once serves as well', async () => {
+longTest('a start that follows a kill at once serves as well', async () => {
   running.child.kill('SIGKILL')
   running = await up()
   expect(await status()).toBe('ready')
@@ -133,7 +134,7 @@ test('SIGTERM ends everything, and a token can no longer be had', async () => {
   expect(err).toMatch(/^No installation is up in /)
 })
 
-test('a SIGTERM to npm, which does not pass it on, ends everything as well', async () => {
+longTest('a SIGTERM to npm, which does not pass it on, ends everything as well', async () => {
   const words = ['run', 'exhibit', '--', 'up', '--data', folder, '--port', String(port), '--json']
   const npm = spawn('npm', words, { cwd: join(import.meta.dirname, '../..'), stdio: ['ignore', 'pipe', 'ignore'] })
   const ended = once(npm, 'exit')

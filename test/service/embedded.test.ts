@@ -27,6 +27,7 @@ import { needProgram } from '../../src/engines/embedded/programs.ts'
 import { startRedis } from '../../src/engines/embedded/redis.ts'
 import { SetupError } from '../../src/engines/embedded/setup-error.ts'
 import { type StartedEngines, startEngines } from '../../src/engines/embedded/stack.ts'
+import { longTest } from '../long.ts'
 
 const limit = { timeout: 60_000 }
 const silent = () => {}
@@ -224,7 +225,7 @@ describe('the embedded engines', limit, () => {
     expect((await startIdentityProvider(start)).issuer).toBe(engines.identityProvider.issuer)
   })
 
-  test('start again after kill -9 of all at once', async () => {
+  longTest('start again after kill -9 of all at once', async () => {
     for (const pid of processesOf(dataDir)) if (pid !== process.pid) process.kill(pid, 'SIGKILL')
     const began = performance.now()
     await Promise.all([startPostgres(start), startRedis(start), startGateway(start), startIdentityProvider(start)])
@@ -313,7 +314,7 @@ describe('a supervisor', limit, () => {
     expect(processesOf(folder)).toEqual([])
   })
 
-  test('that was killed in the midst of its first start leaves nothing that blocks the next', async () => {
+  longTest('that was killed in the midst of its first start leaves nothing that blocks the next', async () => {
     const folder = join(place, 'unfinished')
     const child = supervisor(folder)
     await expect.poll(() => processesOf(folder).length, limit).toBeGreaterThan(2)
@@ -324,7 +325,7 @@ describe('a supervisor', limit, () => {
     expect(processesOf(folder)).toEqual([])
   })
 
-  test('takes the engines with it when they are tied to it', async () => {
+  longTest('takes the engines with it when they are tied to it', async () => {
     const folder = join(place, 'tied')
     const child = supervisor(folder, [], { diskGiB: 4, endWithParent: true })
     expect(await firstWords(child)).toBe('ready')

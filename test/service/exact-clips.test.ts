@@ -8,7 +8,7 @@ import type { Person } from '../../src/people/person.ts'
 import { someone } from '../catalogued.ts'
 import { clipFile, cutNow, numbersIn, recorded, timesIn } from '../clipped.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
-import { longTest } from '../long.ts'
+import { someOf } from '../long.ts'
 import { numberedFrames } from '../numbered-frames.ts'
 import { ffmpeg, ffprobe } from '../shown.ts'
 
@@ -64,6 +64,7 @@ type Source = {
   method: ClipMethod
 }
 const copied = 'copied-middle'
+/** Containers and what is rarer last. */
 const sources: Source[] = [
   {
     what: 'H.264 without B-frames',
@@ -136,9 +137,6 @@ const sources: Source[] = [
     asks: [{ what: 'part of it', range: (nth) => [nth(20), nth(80)] }],
     method: 'encoded',
   },
-]
-/** Other containers, and what is rarer. */
-const moreSources: Source[] = [
   {
     what: 'MPEG-4 part 2 in AVI',
     name: 'mpeg4.avi',
@@ -212,7 +210,7 @@ const made = async (reached: Engines, { name, words, again }: Source) => {
 }
 
 describe('a clip holds the frames of its range, each at its time, and no other', () => {
-  const prove = async (source: Source) => {
+  test.for(someOf(8, sources))('of $what', async (source) => {
     const { recording, frames } = await made(engines, source)
     const nth = (frame: number) => Number((frames[frame]?.t ?? Number.NaN).toFixed(6))
     const check = async ({ what, range }: Ask): Promise<void> => {
@@ -236,7 +234,5 @@ describe('a clip holds the frames of its range, each at its time, and no other',
       else expect(streams).toContainEqual({ codec_name: 'h264', pix_fmt: 'yuv420p' })
     }
     for (let n = 0; n < source.asks.length; n += 2) await Promise.all(source.asks.slice(n, n + 2).map(check))
-  }
-  test.for(sources)('of $what', prove)
-  longTest.for(moreSources)('of $what', prove)
+  })
 })

@@ -18,6 +18,7 @@ import { type Checksum, readMetadata } from '../../src/uploads/tus.ts'
 import { originalKey, stagingPrefix } from '../../src/uploads/upload.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
 import { codeOf } from '../footsteps.ts'
+import { someOf } from '../long.ts'
 
 const mib = 1024 * 1024
 const partSize = 5 * mib
@@ -322,7 +323,7 @@ describe.each([
     expect(ends).toEqual(uploads.map(() => 'too-slow'))
   })
 
-  test.each(['with', 'without'])(
+  test.each(someOf(1, ['with', 'without']))(
     'slow lines that hold all the memory, %s digests, hold up no good one, and lose nothing',
     async (digests) => {
       const slow = await Promise.all(

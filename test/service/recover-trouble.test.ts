@@ -111,7 +111,7 @@ describe('what is left where somebody has seen more', () => {
     expect((await newestCheckpoint(engines.db, 2))?.size).toBe(waitingThen + 2)
   })
 
-  test('what the store has is recovered all the same, where a witness has seen still more', async () => {
+  longTest('what the store has is recovered all the same, where a witness has seen still more', async () => {
     await using restored = await makeRestored()
     const { engines, later } = restored
     const bucket = await bucketOf(engines.store)
@@ -125,7 +125,7 @@ describe('what is left where somebody has seen more', () => {
     expect((await stateOf(engines)).leaves).toHaveLength(full)
   })
 
-  test('a witness that does not answer is named, and holds nothing up', async () => {
+  longTest('a witness that does not answer is named, and holds nothing up', async () => {
     await using restored = await makeRestored()
     const witnessed = await letWitness(restored)
     await witnessed[Symbol.asyncDispose]()
@@ -164,7 +164,7 @@ test('tiles of a publication that was cut short are put aside: other leaves come
   expect(foundIn(await auditOf(engines, keptBy(restored)))).toEqual([])
 })
 
-test('a log that was halted for what was mended since goes on', async () => {
+longTest('a log that was halted for what was mended since goes on', async () => {
   await using restored = await makeRestored()
   const { later } = restored
   await later.db.updateTable('logs').set({ halted: 'for something that was mended' }).execute()
