@@ -1,5 +1,6 @@
 import { readStory } from '../src/continuity/actions.ts'
 import { beginLog } from '../src/ledger/log/log.ts'
+import { numberEntries } from '../src/ledger/log/queries.ts'
 import { sequence } from '../src/ledger/log/sequencer.ts'
 import { manyEntries } from '../test/many-entries.ts'
 import { someone, takeIn } from './arrival.ts'
@@ -13,7 +14,8 @@ import type { Stack } from './stack.ts'
 const rounds = 3
 const readings = 60
 const few = 100_000
-const many = 1_000_000
+const many = 10_000_000
+const atOnce = 100_000
 
 const nearlyAll = (values: number[]): number =>
   values.toSorted((one, other) => one - other)[Math.ceil(values.length * 0.95) - 1] ?? Number.NaN
@@ -37,15 +39,17 @@ export const story = async (stack: Stack): Promise<Row> => {
   }
   // Reading adds to what is read, up to what one answer holds.
   for (let n = 0; n < 60; n++) await read()
+  await sequence(engines)
   const round = async (): Promise<number> => {
     const times: number[] = []
     for (let n = 0; n < readings; n++) times.push(await read())
     return nearlyAll(times)
   }
   const among = async (size: number, from: number): Promise<number[]> => {
-    for (let at = from; at < size; at += 100_000) {
-      await manyEntries(engines.db, Math.min(100_000, size - at))
-      await sequence(engines)
+    for (let at = from; at < size; at += atOnce) {
+      await manyEntries(engines.db, atOnce)
+      // They become leaves, but no tiles: those are the store's, which a story does not read.
+      while ((await numberEntries(engines.db, atOnce)) > 0);
     }
     await analyzed(stack, new URL(environment.DATABASE_URL ?? '').pathname.slice(1))
     const taken: number[] = []
@@ -66,7 +70,7 @@ export const story = async (stack: Stack): Promise<Row> => {
       },
     ],
     how: [
-      'A page of 50 acts with their places in the log; each reading is an entry of its own, committed first. The design asks for 10,000,000 entries, which take an hour to make here: a tenth of that is measured.',
+      'A page of 50 acts with their places in the log; each reading is an entry of its own, committed first. The others are real entries and leaves of the log that nothing was published of.',
     ],
   }
 }

@@ -11,6 +11,7 @@ import { kept, someone } from '../catalogued.ts'
 import { answersLate, type Fault, type FaultyStore, faultyStore, hangs } from '../faulty-store.ts'
 import { actionsOn, digestOf } from '../footsteps.ts'
 import { mib, type TestInstallation, testInstallation } from '../installation.ts'
+import { longTest } from '../long.ts'
 import { eventually } from '../system.ts'
 
 let house: TestInstallation
@@ -83,7 +84,7 @@ test('kill -9 of the worker in the middle of a bundle leaves one whole bundle, a
   await expectOneWhole(bundle)
 })
 
-test('kill -9 of the worker between the last byte and the publication leaves one whole bundle', async () => {
+longTest('kill -9 of the worker between the last byte and the publication leaves one whole bundle', async () => {
   const bundle = await owed()
   const trap = store.on('complete', answersLate(new Promise(() => undefined)), 1)
   const worker = await house.startWorker()

