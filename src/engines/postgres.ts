@@ -12,6 +12,22 @@ pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 // A day has no time zone: as a Date it would be another one to whoever lives elsewhere.
 pg.types.setTypeParser(pg.types.builtins.DATE, (day) => day)
 
+/** How a statement begins that each connection prepares once: its planning would be felt, so often is it asked for. */
+const marked = /^\s*\/\* prepared as (\w+) \*\//
+
+const prepareMarked = (client: pg.ClientBase): void => {
+  const { query } = client
+  const value = (first: unknown, ...rest: unknown[]): unknown => {
+    const name = typeof first === 'string' ? marked.exec(first)?.[1] : undefined
+    return Reflect.apply(
+      query,
+      client,
+      name === undefined ? [first, ...rest] : [{ name, text: first, values: rest[0] }],
+    )
+  }
+  Object.defineProperty(client, 'query', { value })
+}
+
 /** A pool behind Kysely. Statements that stand still are ended, so that a stuck database is an error and not a silence. */
 export const connect = (url: string, connections: number, log: Log): Db => {
   const pool = new pg.Pool({
@@ -24,7 +40,10 @@ export const connect = (url: string, connections: number, log: Log): Db => {
   })
   pool.on('error', (error) => log.warn({ err: error.message }, 'a database connection was lost'))
   // A connection in use may break too, between two statements; the next statement then fails, and that is enough.
-  pool.on('connect', (client) => client.on('error', () => undefined))
+  pool.on('connect', (client) => {
+    client.on('error', () => undefined)
+    prepareMarked(client)
+  })
   return new Kysely<Tables>({
     dialect: new PostgresDialect({ pool }),
     plugins: [new CamelCasePlugin({ maintainNestedObjectKeys: true })],

@@ -11,7 +11,7 @@ export const record = async (tx: Tx, clock: Clock, act: Act): Promise<EntryId> =
 /** The same, for those who need the leaf as well. */
 export const recordSealed = async (tx: Tx, clock: Clock, act: Act): Promise<SealedEntry> => {
   const sealed = sealEntry(act, clock)
-  await sql`
+  await sql`/* prepared as append_entry */
     with leaf as (insert into entries (id, leaf) values (${sealed.id}, ${sealed.leaf}))
     insert into entry_bodies (id, entry, salt, parts)
     values (${sealed.id}, ${sealed.entry}, ${sealed.salt}, ${JSON.stringify(sealed.parts)})`.execute(tx)

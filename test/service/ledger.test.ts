@@ -170,3 +170,11 @@ test('first refusals that come at the same moment are one entry and a count', as
     .execute()
   expect(rows.map((row) => row.parts.detail?.value)).toEqual([undefined, expect.objectContaining({ repeats: 5 })])
 })
+
+test('writing an entry is planned once on a connection, however many are written', async () => {
+  await inTransaction(engines.db, async (tx) => {
+    for (let n = 0; n < 3; n++) await record(tx, engines.clock, act)
+    const { rows } = await sql`select name from pg_prepared_statements`.execute(tx)
+    expect(rows).toEqual([{ name: 'append_entry' }])
+  })
+})
