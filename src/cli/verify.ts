@@ -134,6 +134,8 @@ export const verifyCommand = (): Command =>
         return
       }
       if (isSidecar(text)) {
+        if (options.file !== undefined)
+          throw new Failure('--file goes with a receipt: a sidecar is checked with the objects that lie beside it.')
         if (options.key === undefined)
           throw new Failure('A sidecar is checked with the public keys of who signed it: give them with --key.')
         if (!(await tellOfSidecar(path, text, await keysOf(options.key), options.json === true))) process.exitCode = 1

@@ -190,8 +190,8 @@ describe(`${times(40, 200)} holds that race a purge`, () => {
     const several = 4
     for (let first = 0; first < races; first += several)
       await Promise.all(ids.slice(first, first + several).map((id, n) => race(id, first / several + n)))
-    expect(ends.held).toBeGreaterThan(2)
-    expect(ends.erased).toBeGreaterThan(2)
+    expect(ends.held).toBeGreaterThan(times(2, 10))
+    expect(ends.erased).toBeGreaterThan(times(2, 10))
   })
 
   test('never hide what was held before', async () => {

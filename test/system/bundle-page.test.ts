@@ -255,9 +255,9 @@ describe("a bundle's page, opened from disk", () => {
   it.each(
     someOf(2, [
       { where: 'on a desk, in light', colorScheme: 'light', viewport: { width: 1280, height: 800 } },
+      { where: 'on a telephone, in dark', colorScheme: 'dark', viewport: { width: 360, height: 740 } },
       { where: 'on a desk, in dark', colorScheme: 'dark', viewport: { width: 1280, height: 800 } },
       { where: 'on a telephone, in light', colorScheme: 'light', viewport: { width: 360, height: 740 } },
-      { where: 'on a telephone, in dark', colorScheme: 'dark', viewport: { width: 360, height: 740 } },
       { where: 'on a wall', colorScheme: 'dark', viewport: { width: 3840, height: 2160 } },
     ] as const),
   )('has no serious barrier $where, and nothing sticks out', async ({ where: _, ...options }) => {

@@ -193,6 +193,7 @@ describe('the player', () => {
   it.each(
     someOf(2, [
       { where: 'on a desk, in light', colorScheme: 'light', viewport: { width: 1280, height: 800 } },
+      { where: 'on a telephone, in dark', colorScheme: 'dark', viewport: { width: 360, height: 740 }, hasTouch: true },
       { where: 'on a desk, in dark', colorScheme: 'dark', viewport: { width: 1280, height: 800 } },
       {
         where: 'on a telephone, in light',
@@ -200,7 +201,6 @@ describe('the player', () => {
         viewport: { width: 360, height: 740 },
         hasTouch: true,
       },
-      { where: 'on a telephone, in dark', colorScheme: 'dark', viewport: { width: 360, height: 740 }, hasTouch: true },
       { where: 'on a wall', colorScheme: 'dark', viewport: { width: 3840, height: 2160 } },
     ] as const),
   )(
