@@ -3,8 +3,8 @@ import { IdOf, type RecordingId, type UploadId } from '../src/base/ids.ts'
 import { completeObject } from '../src/uploads/completion.ts'
 import { uploadById } from '../src/uploads/queries.ts'
 import { originalKey } from '../src/uploads/upload.ts'
-import type { ObjectAt } from './curl-digest.ts'
 import type { Installation } from './installation.ts'
+import { type ObjectAt, objectAt } from './presigned.ts'
 import type { Stack } from './stack.ts'
 import { perform } from './task.ts'
 
@@ -16,11 +16,8 @@ export const uploadIn = (address: string): UploadId => {
 }
 
 /** Where the original of this recording lies, for those who go there by themselves. */
-export const placeOf = (stack: Stack, { engines }: Installation, recording: RecordingId): ObjectAt => {
-  const { endpoint, region, accessKey, secretKey } = stack.engines.gateway
-  const { S3_ORIGINALS: bucket, S3_KEY_PREFIX: prefix } = engines.config
-  return { endpoint, region, accessKey, secretKey, bucket, key: prefix + originalKey(recording) }
-}
+export const placeOf = (stack: Stack, installation: Installation, recording: RecordingId): ObjectAt =>
+  objectAt(stack, installation, 'originals', originalKey(recording))
 
 /** Brings one original into the store, through the api. */
 export const storeOne = async (stack: Stack, installation: Installation, size: number) => {

@@ -12,9 +12,9 @@ import { inWords, type Row } from './result.ts'
 import type { Stack } from './stack.ts'
 
 const rounds = 3
-const due = 2000
-const few = 4000
-const many = 200_000
+const due = 10_000
+const few = 20_000
+const many = 1_000_000
 
 const policies = async ({ clock, db }: Engines, [drafter, approver]: [Person, Person]): Promise<void> => {
   for (const [category, period] of [
@@ -73,7 +73,7 @@ const grow = async (url: string, example: RecordingId, category: string, count: 
   }
 }
 
-/** A purge that hides two thousand, of few recordings and of many. */
+/** A purge that hides ten thousand, of few recordings and of many. */
 export const retention = async (stack: Stack): Promise<Row> => {
   await using installation = await install(stack, { worker: false, settings: { PURGE_BRAKE: '1000000' } })
   const { engines } = installation
@@ -113,7 +113,7 @@ export const retention = async (stack: Stack): Promise<Row> => {
       },
     ],
     how: [
-      'Each recording is looked at again under lock, hidden in a transaction of its own with its entry, and the store is asked to protect it (which of these rows it has no object of). The design asks for 10,000 of 20,000 and of 1,000,000; making a million rows takes ten minutes, so fewer are measured.',
+      'Each recording is looked at again under lock, hidden in a transaction of its own with its entry, and the store is asked to protect it (which of these rows it has no object of). Each round hides others, and as many are made due for the next: the recordings hidden before stay where they are.',
     ],
   }
 }

@@ -7,8 +7,8 @@ import { initName } from '../src/renditions/commands.ts'
 import { renditionKey } from '../src/renditions/rendition.ts'
 import type { Installation } from './installation.ts'
 
-/** What a viewer may watch, and the same pieces as files under `root`. */
-export type Watchable = { recording: RecordingId; pieces: string[] }
+/** What a viewer may watch: the names of its pieces, which are files under `root` too, and their keys in the store. */
+export type Watchable = { recording: RecordingId; pieces: string[]; keys: string[] }
 
 export const segmentSeconds = 6
 const beginning = 1000
@@ -55,11 +55,13 @@ export const makeWatchable = async (
     }
     await db.insertInto('renditions').values(rendition).execute()
     const pieces: string[] = []
+    const keys: string[] = []
     for (let number = 0; number <= segments; number++) {
       const name = number === 0 ? initName : `${String(number).padStart(5, '0')}.m4s`
       const content = randomBytes(number === 0 ? beginning : bytes)
       const contentDigest = sha256(content)
-      await store.put('derived', renditionKey(recording, ids.rendition, name), content, contentDigest)
+      const key = renditionKey(recording, ids.rendition, name)
+      await store.put('derived', key, content, contentDigest)
       const times =
         number === 0 ? { start: 0, duration: 0 } : { start: (number - 1) * segmentSeconds, duration: segmentSeconds }
       const object = {
@@ -76,8 +78,9 @@ export const makeWatchable = async (
       mkdirSync(dirname(file), { recursive: true })
       writeFileSync(file, content)
       pieces.push(name)
+      keys.push(key)
     }
-    made.push({ recording, pieces })
+    made.push({ recording, pieces, keys })
   }
   return made
 }

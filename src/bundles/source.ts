@@ -38,7 +38,7 @@ const readFrom = async (
   const range = at === 0 ? {} : { range: { first: at, last: size - 1 } }
   const stream = await store.read(bucket, key, { ...range, ...(version === undefined ? {} : { version }), signal })
   if (stream === null) throw new Altered(object, null)
-  const chunks = chunksOf(stream, signal)
+  const chunks = chunksOf(stream, { signal })
   try {
     for (let chunk = await chunks.next(); chunk !== null; chunk = await chunks.next()) await take(chunk)
   } finally {

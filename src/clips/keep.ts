@@ -15,7 +15,7 @@ const partSize = 32 * 1024 * 1024
 const readBack = async (store: Store, key: string, signal: AbortSignal): Promise<Kept | null> => {
   const stream = await store.read('derived', key, { signal })
   if (stream === null) return null
-  const chunks = chunksOf(stream, signal)
+  const chunks = chunksOf(stream, { signal })
   const hash = createHash('sha256')
   let size = 0
   try {

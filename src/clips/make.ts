@@ -45,7 +45,9 @@ const copying = async (making: Making, sounding: Promise<ClipSound | null>): Pro
   const { wanted, source } = making.footage
   const zero = wanted[0] ?? 0
   const end = endOf(making)
-  const [copied, sound] = await together<[Copied, ClipSound | null]>([copiedPicture(making, end - zero), sounding])
+  // What cannot be copied is encoded at once: the sound is not waited for.
+  const copied = await copiedPicture(making, end - zero)
+  const sound = await sounding
   making.run.progress(0.7)
   const path = await whole(making, copied.picture, sound)
   const expected = wanted.map((pts) => pts - zero)

@@ -47,7 +47,7 @@ export const openOriginal = async (
     if (end <= first) return
     const stream = await store.read('originals', key, { version, range: { first, last: end - 1 }, signal })
     if (stream === null) throw new Error(tampered)
-    const chunks = chunksOf(stream, signal)
+    const chunks = chunksOf(stream, { signal })
     let came = 0
     try {
       for (let chunk = await chunks.next(); chunk !== null; chunk = await chunks.next()) {

@@ -30,7 +30,7 @@ export const readBack = async (store: Store, wanted: Wanted): Promise<ReadBack |
   const { version, signal } = wanted
   const stream = await store.read('originals', originalKey(wanted.recording), { version, signal })
   if (stream === null) return null
-  const chunks = chunksOf(stream, signal)
+  const chunks = chunksOf(stream, { signal })
   const hash = createHash('sha256')
   const checker = wanted.parts === undefined ? undefined : partChecker(wanted.parts)
   const copy = wanted.copyTo === undefined ? undefined : await open(wanted.copyTo, 'wx', 0o644)

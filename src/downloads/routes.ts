@@ -5,6 +5,7 @@ import { IdOf } from '../base/ids.ts'
 import { Problem, type ProblemCode } from '../base/problem.ts'
 import { Nothing, problems } from '../base/problem-schema.ts'
 import type { Engines } from '../engines/engines.ts'
+import { sendBytes } from '../engines/sending.ts'
 import { personOf } from '../people/caller.ts'
 import { fileAt, requestDownload } from './actions.ts'
 import { attachment } from './disposition.ts'
@@ -131,8 +132,8 @@ export const downloadRoutes =
         const { first, last } = wanted === 'whole' ? { first: 0, last: size - 1 } : wanted
         const body = await openFile(engines, served, { first, last }, goneSignal(reply))
         reply.headers({ ...headersOf(served), 'content-length': last - first + 1 })
-        if (wanted === 'whole') return await reply.code(200).send(body)
-        return await reply.code(206).header('content-range', `bytes ${first}-${last}/${size}`).send(body)
+        if (wanted === 'whole') return await sendBytes(reply.code(200), body)
+        return await sendBytes(reply.code(206).header('content-range', `bytes ${first}-${last}/${size}`), body)
       },
     )
   }

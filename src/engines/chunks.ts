@@ -17,15 +17,20 @@ export type Chunks = {
  * Gives a chunk's memory back at once. Left to the garbage collector, the chunks of a fast connection make it mark the
  * whole heap every 64 MiB, which costs more than hashing them. Only what came by HTTP is known to be nobody else's.
  */
-const release = (stream: Readable, { buffer, byteLength }: Buffer): void => {
-  if (stream instanceof IncomingMessage && buffer instanceof ArrayBuffer && buffer.byteLength === byteLength)
-    buffer.transfer(0)
+const release = ({ buffer, byteLength }: Buffer): void => {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
 }
 
 const endings = ['end', 'close', 'error']
 
+/** `owned`: nobody else keeps what the stream gives. */
+type Reading = { signal?: AbortSignal; owned?: boolean }
+
 /** Reads a stream of bytes at the reader's own pace, chunk by chunk as they come. */
-export const chunksOf = (stream: Readable, signal?: AbortSignal): Chunks => {
+export const chunksOf = (
+  stream: Readable,
+  { signal, owned = stream instanceof IncomingMessage }: Reading = {},
+): Chunks => {
   const come: Buffer[] = []
   let lent: Buffer | undefined
   let waiting: (() => void) | undefined
@@ -48,7 +53,7 @@ export const chunksOf = (stream: Readable, signal?: AbortSignal): Chunks => {
   signal?.addEventListener('abort', abort, { once: true })
 
   const letGo = (): void => {
-    if (lent !== undefined) release(stream, lent)
+    if (lent !== undefined && owned) release(lent)
     lent = undefined
   }
   /** Whether the stream is over; throws when it, or the reader, was ended before. */

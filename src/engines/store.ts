@@ -18,6 +18,7 @@ import {
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3'
 import type { Config } from './config.ts'
+import { ReadingAgent } from './reading-agent.ts'
 import { makeLocks } from './store-locks.ts'
 import { named, refusesDigest, storeUnavailable, unavailable } from './store-refusals.ts'
 
@@ -34,8 +35,10 @@ export type Store = ReturnType<typeof makeStore>
 
 const nothing = () => undefined
 
+const connections = { maxSockets: 256, keepAlive: true, noDelay: true }
+
 /** An S3 client as the application configures it: no trailing checksums (not every store knows them), time-outs on all. */
-export const makeS3Client = (config: Config, maxAttempts = 4): S3Client =>
+export const makeS3Client = (config: Config, maxAttempts = 4, httpAgent?: ReadingAgent): S3Client =>
   new S3Client({
     endpoint: config.S3_ENDPOINT,
     region: config.S3_REGION,
@@ -49,8 +52,8 @@ export const makeS3Client = (config: Config, maxAttempts = 4): S3Client =>
     requestHandler: {
       connectionTimeout: 5000,
       socketTimeout: config.S3_TIMEOUT_SECONDS * 1000,
-      httpAgent: { maxSockets: 256, keepAlive: true, noDelay: true },
-      httpsAgent: { maxSockets: 256, keepAlive: true, noDelay: true },
+      httpAgent: httpAgent ?? connections,
+      httpsAgent: connections,
     },
   })
 
@@ -59,7 +62,7 @@ export const makeStore = (config: Config) => {
   // It tries again itself (`guarded`): four time-outs one after the other are too long for whoever waits.
   const client = makeS3Client(config, 1)
   // Streams out of the store have connections of their own: people who read slowly must not hold up docks.
-  const reading = makeS3Client(config, 1)
+  const reading = makeS3Client(config, 1, new ReadingAgent(connections))
   const digests = new WeakMap<object, Buffer>()
   // Puts our own digest into the signed `x-amz-content-sha256`, so that the store checks the body against it.
   client.middlewareStack.add(

@@ -14,7 +14,7 @@ const slowWindowMs = 60_000
  */
 export const bodyReader = (body: Readable, patience: Patience, signal: AbortSignal): Chunks => {
   const impatience = new AbortController()
-  const chunks = chunksOf(body, AbortSignal.any([signal, impatience.signal]))
+  const chunks = chunksOf(body, { signal: AbortSignal.any([signal, impatience.signal]) })
   let waiting = false
   let waitedMs = 0
   let windowBytes = 0

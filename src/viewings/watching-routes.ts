@@ -4,6 +4,7 @@ import { Type } from 'typebox'
 import type { ProblemCode } from '../base/problem.ts'
 import { problems } from '../base/problem-schema.ts'
 import type { Engines } from '../engines/engines.ts'
+import { sendBytes } from '../engines/sending.ts'
 import { masterAt, mediaAt, stateAt, storyboardAt } from './reading.ts'
 import { bytes, Token, text, ViewingState } from './schemas.ts'
 import { openServed, pictureAt, type Served, segmentAt } from './watching.ts'
@@ -31,7 +32,7 @@ export const watchingRoutes =
       const gone = new AbortController()
       reply.raw.once('close', () => gone.abort())
       const body = await openServed(engines, token, served, gone.signal)
-      return await reply.code(200).headers(headers).send(body)
+      return await sendBytes(reply.code(200).headers(headers), body)
     }
 
     app.get(

@@ -1,0 +1,43 @@
+import type { ServerResponse } from 'node:http'
+import type { Readable } from 'node:stream'
+import type { FastifyReply } from 'fastify'
+import { chunksOf } from './chunks.ts'
+
+/** Writes a chunk and waits until the kernel has it; false when the connection was closed before. */
+const writerTo = (raw: ServerResponse): ((chunk: Buffer) => Promise<boolean>) => {
+  let closed: (() => void) | undefined
+  raw.once('close', () => closed?.())
+  return async (chunk) =>
+    await new Promise<boolean>((resolve) => {
+      closed = () => resolve(false)
+      if (raw.destroyed) return resolve(false)
+      raw.write(chunk, (error) => resolve(error === undefined || error === null))
+    })
+}
+
+/**
+ * Answers with the code and the headers that the reply has by now, and with the bytes of the stream, whose chunks nobody else
+ * may keep: each is given back as soon as it is on its way. Piped, they would be left to the garbage collector, which costs
+ * more than to send them. A stream that breaks breaks the answer.
+ */
+export const sendBytes = async (reply: FastifyReply, body: Readable): Promise<FastifyReply> => {
+  const { raw } = reply
+  const write = writerTo(raw)
+  reply.hijack()
+  const chunks = chunksOf(body, { owned: true })
+  try {
+    raw.statusCode = reply.statusCode
+    for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value)
+    for (let chunk = await chunks.next(); chunk !== null; chunk = await chunks.next())
+      // Memory that a closed connection may still hold is not given back.
+      if (!(await write(chunk))) return reply
+    raw.end()
+  } catch (error) {
+    if (!raw.destroyed) reply.log.warn({ err: error }, 'an answer broke off')
+    raw.destroy()
+  } finally {
+    chunks.close()
+    body.destroy()
+  }
+  return reply
+}

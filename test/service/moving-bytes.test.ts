@@ -1,0 +1,107 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { get, type IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { setTimeout as delay } from 'node:timers/promises'
+import Fastify, { type FastifyInstance } from 'fastify'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { sha256 } from '../../src/base/digest.ts'
+import { sendBytes } from '../../src/engines/sending.ts'
+import { type TestEngines, testEngines } from '../engines.ts'
+
+const mib = 1024 * 1024
+const large = [randomBytes(12 * mib + 1), randomBytes(12 * mib + 2)]
+const keyOf = (index: number) => `moving-bytes/${index}`
+
+let engines: TestEngines
+beforeAll(async () => {
+  engines = await testEngines()
+  for (const [index, bytes] of large.entries()) await engines.store.put('derived', keyOf(index), bytes, sha256(bytes))
+})
+afterAll(async () => await engines[Symbol.asyncDispose]())
+
+const stored = async (index: number): Promise<Readable> => {
+  const stream = await engines.store.read('derived', keyOf(index))
+  if (stream === null) throw new Error('it was stored just now')
+  return stream
+}
+
+test('what is read from the store stays as it was read, however long it is kept and whatever is read meanwhile', async () => {
+  const kept = await Promise.all(large.map(async (_, index) => await buffer(await stored(index))))
+  expect(kept.map((bytes, index) => bytes.equals(large[index] ?? Buffer.alloc(0)))).toEqual([true, true])
+})
+
+describe('an answer that is a stream of bytes', () => {
+  let app: FastifyInstance
+  let url: string
+  let sent: Readable
+  const answers: Record<string, () => Promise<Readable>> = {
+    '/stored': async () => await stored(0),
+    '/breaks': async () =>
+      Readable.from(
+        (async function* () {
+          yield Buffer.alloc(mib, 'x')
+          throw new Error('the store is gone')
+        })(),
+        { objectMode: false },
+      ),
+    '/slow': async () =>
+      Readable.from(
+        (async function* () {
+          for (;;) {
+            yield Buffer.alloc(mib, 'x')
+            await delay(5)
+          }
+        })(),
+        { objectMode: false },
+      ),
+  }
+  beforeAll(async () => {
+    app = Fastify()
+    for (const [path, open] of Object.entries(answers)) {
+      app.get(path, async (_request, reply) => {
+        sent = await open()
+        return await sendBytes(reply.code(206).headers({ 'content-length': large[0]?.length, 'x-of': path }), sent)
+      })
+    }
+    url = await app.listen({ host: '127.0.0.1', port: 0 })
+  })
+  afterAll(async () => await app.close())
+
+  const ask = async (path: string): Promise<IncomingMessage> =>
+    await new Promise((resolve, reject) => get(`${url}${path}`, resolve).on('error', reject))
+
+  test('carries its code, its headers and every byte, to readers fast and slow at once', async () => {
+    const answered = await Promise.all(Array.from({ length: 8 }, async () => await ask('/stored')))
+    expect(answered.map(({ statusCode, headers }) => [statusCode, headers['x-of']])).toEqual(
+      answered.map(() => [206, '/stored']),
+    )
+    const slowly = async (answer: IncomingMessage): Promise<Buffer> => {
+      const come: Buffer[] = []
+      for await (const chunk of answer) {
+        come.push(chunk)
+        if (come.length % 8 === 0) await delay(1)
+      }
+      return Buffer.concat(come)
+    }
+    const read = await Promise.all(
+      answered.map(async (answer, index) => (index % 2 === 0 ? await buffer(answer) : await slowly(answer))),
+    )
+    expect(read.map((bytes) => bytes.equals(large[0] ?? Buffer.alloc(0)))).toEqual(read.map(() => true))
+  })
+
+  test('breaks when its bytes break off, and is never taken for whole', async () => {
+    const answer = await ask('/breaks')
+    await expect(buffer(answer)).rejects.toThrow('aborted')
+    expect((await ask('/stored')).statusCode).toBe(206)
+  })
+
+  test('lets go of its bytes when the reader goes', async () => {
+    const answer = await ask('/slow')
+    await once(answer, 'data')
+    answer.destroy()
+    if (!sent.destroyed) await once(sent, 'close')
+    expect(sent.destroyed).toBe(true)
+  })
+})
