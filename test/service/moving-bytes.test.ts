@@ -94,7 +94,7 @@ describe('an answer that is a stream of bytes', () => {
   test('breaks when its bytes break off, and is never taken for whole', async () => {
     const answer = await ask('/breaks')
     await expect(buffer(answer)).rejects.toThrow('aborted')
-    expect((await ask('/stored')).statusCode).toBe(206)
+    expect((await buffer(await ask('/stored'))).length).toBe(large[0]?.length)
   })
 
   test('lets go of its bytes when the reader goes', async () => {
