@@ -75,7 +75,7 @@ export const append = async (stack: Stack): Promise<Row> => {
     ],
     how: [
       `One connection, ${appends} one after the other a round, each committed. Ours makes the canonical JSON, the salts and the digests, and pays for the triggers, the columns and indexes that auditors ask by, and the row that owes the leaf.`,
-      'Where the time goes, measured apart: without the trigger and the auditors’ indexes it is no faster by more than the noise; sealing takes 0.05 ms. Planning the insert into tables of many months took 0.15 ms of about 0.95, which is saved: each connection prepares it once.',
+      'Where the time goes, measured apart: columns that auditors ask by and their indexes 0.06 ms, the trigger less than the noise, sealing 0.02. Each connection prepares the insert once, which saves the 0.15 ms that planning it into tables of many months takes.',
     ],
   }
 }

@@ -75,8 +75,19 @@ export const sealOf = (salt: Buffer, value: Json): string => hex(sha256(salt, ca
 /** Leaf data: SHA-256(salt ‖ canonical entry). */
 export const leafOf = (salt: Buffer, entry: string): Buffer => sha256(salt, entry)
 
+const saltBytes = 16
+let drawn = Buffer.alloc(0)
+
+/** Random bytes that are given out once. They are drawn for many salts together: each draw asks the kernel. */
+const newSalt = (): Buffer => {
+  if (drawn.length === 0) drawn = randomBytes(64 * saltBytes)
+  const salt = Buffer.from(drawn.subarray(0, saltBytes))
+  drawn = drawn.subarray(saltBytes)
+  return salt
+}
+
 /** Makes the entry of an act (design, section 8). `random` gives salts: 16 bytes for each part and for the entry. */
-export const sealEntry = (act: Act, clock: Clock, random: () => Buffer = () => randomBytes(16)): SealedEntry => {
+export const sealEntry = (act: Act, clock: Clock, random: () => Buffer = newSalt): SealedEntry => {
   const id = newId<EntryId>()
   const parts: SealedParts = {}
   const sealed: Record<string, string> = {}

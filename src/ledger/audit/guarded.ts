@@ -63,12 +63,12 @@ export const rights: Record<string, readonly string[]> = {
 
 /** Columns of entry_bodies that the database itself derives from what is hashed. */
 export const derived: Record<string, string> = {
-  action: "((entry)::jsonb ->> 'action'::text)",
-  subject_type: "((entry)::jsonb #>> '{subject,type}'::text[])",
-  subject_id: "((entry)::jsonb #>> '{subject,id}'::text[])",
-  at: "((entry)::jsonb ->> 'at'::text)",
-  operation: "((entry)::jsonb ->> 'operation'::text)",
-  outcome: "((entry)::jsonb ->> 'outcome'::text)",
+  action: "((entry)::json ->> 'action'::text)",
+  subject_type: "((entry)::json #>> '{subject,type}'::text[])",
+  subject_id: "((entry)::json #>> '{subject,id}'::text[])",
+  at: "((entry)::json ->> 'at'::text)",
+  operation: "((entry)::json ->> 'operation'::text)",
+  outcome: "((entry)::json ->> 'outcome'::text)",
   actor_kind: "(parts #>> '{actor,value,kind}'::text[])",
   actor_id: "(parts #>> '{actor,value,id}'::text[])",
 }
