@@ -1,6 +1,7 @@
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Problem } from '../base/problem.ts'
+import { begun } from '../engines/begun.ts'
 import type { Engines } from '../engines/engines.ts'
 import type { Served } from './download.ts'
 import type { Range } from './range.ts'
@@ -52,11 +53,6 @@ const unavailable = (error: unknown): unknown =>
     ? error
     : new Problem('store-unavailable', undefined, { retryAfter: 10, cause: error })
 
-async function* joined(head: Buffer, rest: AsyncIterable<Buffer>) {
-  yield head
-  yield* rest
-}
-
 /**
  * A stream of the range, its first bytes already here: what keeps them from coming is thrown, as `store-unavailable`,
  * while an answer can still say so. Later the stream breaks. Closing it, or the signal, ends the read.
@@ -69,8 +65,5 @@ export const openFile = async (
 ): Promise<Readable> => {
   const closed = new AbortController()
   const bytes = bytesOf(reached, served, range, AbortSignal.any([signal, closed.signal]))
-  const head = await bytes.next()
-  const stream = Readable.from(head.done === true ? [] : joined(head.value, bytes), { objectMode: false })
-  // A generator that was never begun would not tell the read behind it that nobody wants more.
-  return stream.once('close', () => closed.abort())
+  return await begun(bytes, closed)
 }

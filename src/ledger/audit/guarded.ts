@@ -43,7 +43,7 @@ export const functions: Record<string, string> = {
   guard_receipt_key: 'dd025f26ff49af93b181c31bf8b318ff667d33195668892c9a96f0537b720cf4',
   owe_leaf: 'b6d24a08e21f476fead13c2ded5988bdce7b14953e975b4dd4254357fef86e4e',
   make_entry_partitions: '15a612ce5cd421200c4a7468df2c61a3062fd301da91d2249a2ea04530ee8750',
-  number_entries: 'eb12f51567be8454cd6d235331d67526aa999626ee6fafc4f610d8014a4804c0',
+  number_entries: 'ae9742d1a3b76e9b2308d68e2c54bd31a083387b31810542ead921a26da00644',
   erase_entry_body: '186748fd56543c7fb7fde5c52837e1322cd4d1403d1b4cbac3a90863341fa38b',
 }
 

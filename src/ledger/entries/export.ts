@@ -1,6 +1,7 @@
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { csvLines, csvMark } from '../../base/csv.ts'
 import type { EntryId } from '../../base/ids.ts'
+import { begun } from '../../engines/begun.ts'
 import type { Engines } from '../../engines/engines.ts'
 import { inTransaction } from '../../engines/postgres.ts'
 import type { Actor } from '../entry.ts'
@@ -70,11 +71,6 @@ async function* textOf(reached: Reached, id: EntryId, format: ExportFormat, walk
   }
 }
 
-async function* joined(head: string, rest: AsyncIterable<string>) {
-  yield head
-  yield* rest
-}
-
 /**
  * Everything that matches and was there when it began, oldest first, as text that comes in pieces. That it was asked for is
  * an entry (`id`) before the first of them. The stream breaks rather than end early, and closing it, or the signal, ends the
@@ -102,8 +98,5 @@ export const exportEntries = async (
   })
   const closed = new AbortController()
   const text = textOf(reached, id, format, { filter, upTo, signal: AbortSignal.any([signal, closed.signal]) })
-  const first = await text.next()
-  const body = Readable.from(first.done === true ? [] : joined(first.value, text), { objectMode: false })
-  body.once('close', () => closed.abort())
-  return { id, body }
+  return { id, body: await begun(text, closed) }
 }
