@@ -14,16 +14,16 @@ export type Chunks = {
 }
 
 /**
- * Gives a chunk's memory back at once. Left to the garbage collector, the chunks of a fast connection make it mark the
- * whole heap every 64 MiB, which costs more than hashing them. Only what came by HTTP is known to be nobody else's.
+ * Gives memory back at once that nobody else holds. Left to the garbage collector, the chunks of a fast connection make it
+ * mark the whole heap every 64 MiB, which costs more than hashing them.
  */
-const release = ({ buffer, byteLength }: Buffer): void => {
+export const release = ({ buffer, byteLength }: Buffer): void => {
   if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
 }
 
 const endings = ['end', 'close', 'error']
 
-/** `owned`: nobody else keeps what the stream gives. */
+/** `owned`: nobody else keeps what the stream gives; of what comes by HTTP that is known. */
 type Reading = { signal?: AbortSignal; owned?: boolean }
 
 /** Reads a stream of bytes at the reader's own pace, chunk by chunk as they come. */

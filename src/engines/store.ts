@@ -53,6 +53,7 @@ export const makeS3Client = (config: Config, maxAttempts = 4, httpAgent?: Readin
       connectionTimeout: 5000,
       socketTimeout: config.S3_TIMEOUT_SECONDS * 1000,
       httpAgent: httpAgent ?? connections,
+      // Over TLS bytes come out of the decryption, into memory of its own.
       httpsAgent: connections,
     },
   })

@@ -1,6 +1,7 @@
-import { readFile, rm, stat } from 'node:fs/promises'
+import { open, rm, stat } from 'node:fs/promises'
 import { hex, sha256 } from '../base/digest.ts'
 import type { RecordingId, RenditionId } from '../base/ids.ts'
+import { release } from '../engines/chunks.ts'
 import type { Engines } from '../engines/engines.ts'
 import { FfmpegFailed } from '../engines/ffmpeg-failed.ts'
 import type { RenditionObjectRow } from '../engines/tables.ts'
@@ -18,6 +19,14 @@ type Place = { engines: Engines; folder: string; recording: RecordingId; renditi
 
 /** A file of that name; times in seconds of the recording's own. */
 export type Piece = Pick<RenditionObjectRow, 'number' | 'name' | 'start' | 'duration'>
+
+const read = async (path: string, size: number): Promise<Buffer> => {
+  await using file = await open(path)
+  const content = Buffer.allocUnsafeSlow(size)
+  const { bytesRead } = await file.read(content)
+  if (bytesRead !== size) throw new Error('a piece became shorter while it was stored')
+  return content
+}
 
 /** Stores pieces, a few at once. `add` comes back as soon as there is room for the next; `settled` throws what went wrong. */
 export type Storing = { add(piece: Piece): Promise<void>; settled(): Promise<void> }
@@ -61,9 +70,10 @@ export const storing = ({ engines, folder, recording, rendition }: Place): Stori
 
   const send = async (piece: Piece, size: number): Promise<void> => {
     const file = `${folder}/${piece.name}`
-    const content = await readFile(file)
+    const content = await read(file, size)
     const digest = sha256(content)
     await store.put('derived', renditionKey(recording, rendition, piece.name), content, digest)
+    release(content)
     stored.set(piece.number, { ...piece, rendition, size, sha256: hex(digest) })
     await rm(file)
     // One statement for all that came in while the one before was under way.
