@@ -19,6 +19,8 @@ export type Program = {
   /** Words put before the command, for programs that replace themselves by it (`unshare …`). */
   through?: readonly string[]
   cwd: string
+  /** Beside what every engine has. */
+  env?: Readonly<Record<string, string>>
   uid?: number | undefined
   gid?: number | undefined
   stopSignal: NodeJS.Signals
@@ -175,7 +177,7 @@ const launch = async (program: Program): Promise<Running> => {
   const out = openSync(file, 'a', 0o600)
   const child = spawn(command, args, {
     cwd,
-    env: cleanEnv(),
+    env: { ...cleanEnv(), ...program.env },
     detached: true,
     stdio: ['ignore', out, out],
     ...(uid === undefined ? {} : { uid }),
