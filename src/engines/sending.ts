@@ -28,9 +28,12 @@ export const sendBytes = async (reply: FastifyReply, body: Readable): Promise<Fa
   try {
     raw.statusCode = reply.statusCode
     for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value)
-    for (let chunk = await chunks.next(); chunk !== null; chunk = await chunks.next())
+    for (let chunk = await chunks.next(); chunk !== null; chunk = await chunks.next()) {
+      if (await write(chunk)) continue
       // Memory that a closed connection may still hold is not given back.
-      if (!(await write(chunk))) return reply
+      raw.destroy()
+      return reply
+    }
     raw.end()
   } catch (error) {
     if (!raw.destroyed) reply.log.warn({ err: error }, 'an answer broke off')
