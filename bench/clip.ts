@@ -105,7 +105,7 @@ export const clip = async (stack: Stack): Promise<Row> => {
     ],
     how: [
       `From the begin of the job until the clip is checked and published. 30 min: 1080p at 5 Mbit/s; the others 720p at 2.5 Mbit/s (4 h: ${(statSync(long.file).size / 1e9).toFixed(1)} GB). The range begins off every key frame.`,
-      'Where the time of the HEVC clip goes: encoding it takes what it takes the peer; the rest is its proof, for which every frame and all of the sound is decoded once more, and the way into the store and back.',
+      'Where the time of the HEVC clip goes (seen beside other work, in proportion): encoding it takes no longer than the peer; the rest is its proof, for which every frame and all of the sound is decoded once more, and the way into the store and back.',
     ],
   }
 }
