@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { tethered } from '../src/engines/embedded/programs.ts'
 
 /** A static file server as its packagers set it up, with sendfile, on loopback. */
@@ -22,6 +23,15 @@ http {
   uwsgi_temp_path ${folder}/uwsgi; scgi_temp_path ${folder}/scgi;
   server { listen 127.0.0.1:${port}; root ${root}; }
 }`
+
+const run = promisify(execFile)
+
+/** Makes the kernel forget what it holds of the files under `root`: the next one to read them waits for the disk. */
+export const forgetFiles = async (root: string): Promise<void> => {
+  await run('sync', ['--file-system', root])
+  const forget = ['dd', 'if={}', 'iflag=nocache', 'count=0', 'status=none']
+  await run('find', [root, '-type', 'f', '-exec', ...forget, ';'])
+}
 
 const untilListening = async (url: string, child: ChildProcess): Promise<void> => {
   for (const limit = Date.now() + 10_000; ; await delay(50)) {
