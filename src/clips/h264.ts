@@ -51,11 +51,13 @@ export const avcC = ({ profile, compatibility, level, lengthSize, sps, pps, exte
   ])
 }
 
-/** Reads the bits of a parameter set, whose emulation prevention bytes are taken out. */
+/** What a unit says, without its emulation prevention bytes (7.3.1). */
+const payloadOf = (unit: Buffer): Buffer =>
+  Buffer.from(unit.filter((byte, at) => !(byte === 3 && at >= 2 && unit[at - 1] === 0 && unit[at - 2] === 0)))
+
+/** Reads the bits of a parameter set. */
 const bitsOf = (set: Buffer) => {
-  const bytes = Buffer.from(
-    set.filter((byte, at) => !(byte === 3 && at >= 2 && set[at - 1] === 0 && set[at - 2] === 0)),
-  )
+  const bytes = payloadOf(set)
   let at = 0
   const bit = (): number => {
     const byte = bytes[at >> 3]
@@ -156,23 +158,28 @@ export const unitsOf = (sample: Buffer, lengthSize: number): Unit[] => {
 /** x264 writes its own settings into the first frame. They tell nothing of what was recorded. */
 const ofX264 = Buffer.from('dc45e9bde6d948b7962cd820d923eeef', 'hex')
 
-/** Whether supplemental information carries somebody's own data (positions, names) beside the picture. */
+/** Messages (annex D) that are numbers for a player alone: buffering, timing, recovery, orientation, colours. */
+const forPlayers = new Set([0, 1, 6, 7, 45, 47, 137, 144, 147])
+
+/**
+ * Whether supplemental information may carry somebody's own data (positions, names) beside the picture: whatever is not known
+ * to be for players alone, and whatever cannot be read to its end.
+ */
 export const carriesData = ({ bytes }: Unit): boolean => {
+  const said = payloadOf(bytes.subarray(1))
+  const last = said.findLastIndex((byte) => byte !== 0)
   const number = (from: number): [value: number, next: number] => {
     let at = from
-    let value = 0
-    while (bytes[at] === 255) {
-      value += 255
-      at += 1
-    }
-    return [value + (bytes[at] ?? 0), at + 1]
+    while (said[at] === 255) at += 1
+    return [255 * (at - from) + (said[at] ?? 0), at + 1]
   }
-  for (let at = 1; at + 2 < bytes.length; ) {
+  for (let at = 0; at < last; ) {
     const [type, afterType] = number(at)
     const [size, body] = number(afterType)
-    const known = type === 5 && bytes.subarray(body, body + 16).equals(ofX264)
-    if ((type === 4 || type === 5) && !known) return true
     at = body + size
+    if (at > last) return true
+    const known = type === 5 && said.subarray(body, at).subarray(0, 16).equals(ofX264)
+    if (!forPlayers.has(type) && !known) return true
   }
-  return false
+  return said[last] !== 0x80
 }

@@ -168,6 +168,22 @@ describe('H.264', () => {
       { start: ofX264.length + ofUser.length, end: bytes.length },
     ])
   })
+
+  test('it is found behind what a player needs, and left out wherever it cannot be read to its end', () => {
+    // Buffering, whose zeros an emulation prevention byte (00 00 03) breaks, and then the data in the same unit.
+    const timing = [0x00, 4, 0, 0, 3, 1, 9]
+    const user = [0x05, 18, ...Buffer.alloc(16, 7), 0x50, 0x43]
+    const isKept = (...bytes: number[]) => copiedParts(unitsOf(unit(6, ...bytes), 4)).length === 1
+    expect(isKept(...timing, 0x80)).toBe(true)
+    expect(isKept(...timing, ...timing, 0x80)).toBe(true)
+    expect(isKept(...timing, ...user, 0x80)).toBe(false)
+    expect(isKept(...timing, 0x04, 1, 9, 0x80)).toBe(false)
+    // Longer than it is, without an end, of a kind that nobody knows, and a length of many bytes.
+    expect(isKept(0x01, 40, 1, 2, 0x80)).toBe(false)
+    expect(isKept(...timing)).toBe(false)
+    expect(isKept(200, 1, 9, 0x80)).toBe(false)
+    expect(isKept(0x01, 255, 255, 3, 9, 0x80)).toBe(false)
+  })
 })
 
 const entry = Buffer.concat([Buffer.from([0, 0, 0, 16]), Buffer.from('avc1'), Buffer.alloc(8)])
