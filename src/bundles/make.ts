@@ -45,10 +45,14 @@ const act = ({ contents: { bundle }, run }: Making, action: string): Omit<Act, '
 
 const kept = 'Nothing was published, and what there is of the exhibits is kept.'
 
-/** The bundle's last word where it cannot be: in the transaction that holds the job. Nothing of it stays in the store. */
+/**
+ * The bundle's last word where it cannot be: in the transaction that holds the job. Nothing of it stays in the store, nor of
+ * what an attempt that was cut off, or still believes to be the one, had begun to put there.
+ */
 const fail = async (tx: Tx, making: Making, why: string): Promise<void> => {
   const { clock, store } = making.engines
   const { id, person } = making.contents.bundle
+  await clearAttempts(store, 'derived', bundleKey(id))
   await store.delete('derived', bundleKey(id))
   await markFailed(tx, id, clock.now(), why)
   await record(tx, clock, { ...act(making, 'bundle.failed'), outcome: 'failed', detail: { why } })

@@ -133,7 +133,7 @@ const statusChange = (engines: Engines, person: Person, { status, reason, on }: 
   if (status === undefined) throw new Problem('bad-request', 'A reason goes with a change of the status.')
   if (reason === undefined) throw new Problem('bad-request', 'Closing and reopening a case need a reason.')
   const now = engines.clock.instant()
-  const day = on ?? now.toZonedDateTimeISO('UTC').toPlainDate().toString()
+  const day = on ?? now.toZonedDateTimeISO(engines.config.RETENTION_TIME_ZONE).toPlainDate().toString()
   const fault = whyNotOn('closed', day, now)
   if (fault !== undefined) throw new Problem('bad-request', fault)
   return { status, reason: checkReason(engines.config, person, reason), on: day }

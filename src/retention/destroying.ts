@@ -71,17 +71,20 @@ const removeDerived = async (engines: Reached, prefix: string): Promise<void> =>
   }
 }
 
-/** Our copy of what was disclosed goes too; whoever it was given to has theirs. */
-const removeBundles = async (engines: Reached, id: RecordingId): Promise<void> => {
-  for (const bundle of await bundlesWith(engines.db, id)) await remove(engines, 'derived', bundleKey(bundle))
-}
-
 /** What whoever was cut off had begun to put there holds footage too. */
 const abortBegun = async ({ store }: Reached, prefix: string): Promise<void> => {
   for (;;) {
     const begun = await store.multipartsUnder('derived', prefix)
     for (const { key, multipart } of begun) await store.abortMultipart('derived', key, multipart)
     if (begun.length < pageSize) return
+  }
+}
+
+/** Our copy of what was disclosed goes too; whoever it was given to has theirs. */
+const removeBundles = async (engines: Reached, id: RecordingId): Promise<void> => {
+  for (const bundle of await bundlesWith(engines.db, id)) {
+    await abortBegun(engines, bundleKey(bundle))
+    await remove(engines, 'derived', bundleKey(bundle))
   }
 }
 

@@ -97,9 +97,10 @@ export const setSimulation = async (
 }
 
 /** Forgets what this simulation and those of the policy before it found. */
-export const clearItems = async (tx: Tx, policy: PolicyId): Promise<void> => {
+export const clearItems = async (tx: Tx, policy: PolicyId, simulation: SimulationId): Promise<void> => {
   await tx
     .deleteFrom('simulationItems')
+    .where('simulation', '<=', simulation)
     .where('simulation', 'in', (eb) => eb.selectFrom('simulations').select('id').where('policy', '=', policy))
     .execute()
 }

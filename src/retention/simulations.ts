@@ -103,7 +103,7 @@ export const simulate = async (engines: Engines, id: SimulationId, run: Job): Pr
   const at = clock.now().getTime()
   await inTransaction(db, async (tx) => {
     await run.fence(tx)
-    await clearItems(tx, draft.id)
+    await clearItems(tx, draft.id, id)
     await setSimulation(tx, id, 'working', counts)
   })
   let looked = 0

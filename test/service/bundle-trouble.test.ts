@@ -292,6 +292,16 @@ test('the bundles of one person are made one after the other, whatever became of
   expect(await due(third)).toBe(true)
 })
 
+test('nothing stays in the store of a bundle whose worker was killed, and which may not go out any more', async () => {
+  const id = await ask(exhibit)
+  const begun = await engines.store.startMultipart('derived', bundleKey(id), 'application/zip')
+  const part = { number: 1, body: randomBytes(100), sha256: Buffer.alloc(0) }
+  await engines.store.putPart('derived', bundleKey(id), begun, { ...part, sha256: sha256(part.body) })
+  await withdrawExhibit(engines, asha, exhibit, 'Wrong one')
+  expect((await makeNow(engines, id)).state).toBe('failed')
+  await nothingLeft(id)
+})
+
 test('bytes damaged on their way here are no alarm: the bundle is made once more', async () => {
   const id = await ask(exhibit)
   const before = await alarms()

@@ -128,6 +128,14 @@ describe('a case', () => {
       { kind: 'closed', on: '2026-11-01', note: 'Dealt with', withdrawnAt: null },
     ])
   })
+
+  test('that is closed in the first hour of a day of summer is closed on that day', async () => {
+    const id = await aCase(engines, investigator)
+    const instant = Temporal.Instant.from('2026-07-01T23:30:00Z')
+    const clock = { now: () => new Date(instant.epochMilliseconds), instant: () => instant }
+    await changeCase({ ...engines, clock }, investigator, id, { status: 'closed', reason: 'Dealt with' })
+    expect((await listEvents(engines, investigator, id, {})).items).toMatchObject([{ kind: 'closed', on: '2026-07-02' }])
+  })
 })
 
 describe('the reference of a case', () => {

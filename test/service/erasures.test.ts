@@ -82,6 +82,8 @@ test('an erasure takes our copies of the bundles that hold the footage, and lead
   const [investigator, disclosure] = [await someone(engines, ['investigator']), await someone(engines, ['disclosure'])]
   const id = await kept(engines, randomBytes(64), { recordedAt: new Date(clock.now().getTime() - 9 * day) })
   const bundle = await aBundleOf(engines, [investigator, disclosure], id, 'ready', randomBytes(50))
+  // What a worker that was killed left of it.
+  await engines.store.startMultipart('derived', bundleKey(bundle), 'application/zip')
   const inCases = engines.db.selectFrom('exhibits').select('case').where('recording', '=', id)
   const { case: caseId } = await inCases.executeTakeFirstOrThrow()
   await setCase(engines, caseId, 'closed')
@@ -90,6 +92,7 @@ test('an erasure takes our copies of the bundles that hold the footage, and lead
   await locksOver(engines)
   expect(await purged(engines)).toMatchObject({ erased: 1, failed: 0 })
   expect(await engines.store.facts('derived', bundleKey(bundle))).toBeNull()
+  expect(await engines.store.multiparts('derived', bundleKey(bundle))).toEqual([])
   const ask = requestDownload(engines, disclosure, { type: 'bundle', id: bundle }, 'to send it once more')
   expect(await codeOf(ask)).toBe('erased')
 })

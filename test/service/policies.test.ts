@@ -2,10 +2,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { PolicyId, RecordingId } from '../../src/base/ids.ts'
 import { placeHold } from '../../src/retention/holds.ts'
 import { approvePolicy, draftPolicy, listPolicies } from '../../src/retention/policies.ts'
-import { askSimulation, listAffected, readSimulation } from '../../src/retention/simulations.ts'
+import { askSimulation, listAffected, readSimulation, simulate } from '../../src/retention/simulations.ts'
 import { catalogued, entriesAbout } from '../catalogued.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
-import { codeOf, problemOf } from '../footsteps.ts'
+import { codeOf, problemOf, runOf } from '../footsteps.ts'
 import { caseWith, inForce, type Keepers, keepers, movedClock, simulated } from '../retained.ts'
 
 const clock = movedClock()
@@ -262,6 +262,18 @@ describe('a simulation', () => {
       .where('policy', '=', id)
       .executeTakeFirstOrThrow()
     expect(count).toBe(1201)
+  })
+
+  test('whose worker was late takes nothing from the newer one, which is the one that is read', async () => {
+    const category = 'overtaken'
+    await aged(category, 40)
+    const { id } = await drafted(category)
+    const late = await askSimulation(engines, people.drafter, id)
+    const newer = await askSimulation(engines, people.drafter, id)
+    await simulate(engines, newer, runOf())
+    await simulate(engines, late, runOf())
+    expect(await readSimulation(engines, people.approver, id)).toMatchObject({ id: newer, due: { count: 1 } })
+    expect((await listAffected(engines, people.approver, id, 50, undefined)).items).toHaveLength(1)
   })
 
   test('is asked of a draft that is there, and is there once it was asked for', async () => {
