@@ -17,7 +17,7 @@ import { memberships } from './queries.ts'
 import type { StoryQuery } from './schemas.ts'
 import { sightOf } from './sight.ts'
 import type { Statement } from './statement.ts'
-import { actsAfter, allActs, endOfMoment, scopeOf, type Telling } from './story.ts'
+import { actsAfter, allActs, scopeOf, type Telling, type Told, untilNow } from './story.ts'
 
 const refuse = async (engines: Engines, person: Person, subject: Subject): Promise<never> => {
   const recording = subject.type === 'recording' ? subject.id : await recordingOfClip(engines.db, subject.id)
@@ -32,10 +32,9 @@ const open = async (
   engines: Engines,
   person: Person,
   subject: Subject,
-  how: { format: 'json' | 'pdf'; after?: EntryId | undefined },
+  { format, continued = false }: { format: 'json' | 'pdf'; continued?: boolean },
 ): Promise<Opened> => {
   const { clock, db } = engines
-  const { format, after } = how
   const at = clock.now()
   const opened = await inTransaction(db, async (tx) => {
     const facts = await factsAbout(tx, subject, person)
@@ -48,7 +47,7 @@ const open = async (
       detail: {
         format,
         ...(subject.type === 'clip' ? { clip: subject.id } : {}),
-        ...(after === undefined ? {} : { after }),
+        ...(continued ? { continued } : {}),
       },
     })
     return { facts, entry, at }
@@ -56,19 +55,30 @@ const open = async (
   return opened ?? (await refuse(engines, person, subject))
 }
 
-const tellingTo = async ({ db }: Engines, person: Person, facts: Facts, until: EntryId): Promise<Telling> => {
+/** `until` is where it ends, undefined for a story that is begun with this reading. */
+const tellingTo = async (
+  { db }: Engines,
+  person: Person,
+  { facts, entry }: Opened,
+  begunUntil?: EntryId,
+): Promise<Telling> => {
   const scope = await scopeOf(db, facts.recording, facts.clip?.id ?? null)
+  const until = begunUntil ?? (await untilNow(db, scope, entry))
   const memberOf = await memberships(db, person.id)
   const see = sightOf({ id: person.id, roles: person.roles, memberOf })
   return { scope, facts, logs: await logViews(db), see, until, named: true }
 }
 
-/** Where the next page begins, and where all of them end: each page that is read is an act more. */
-const placeOf = (cursor: string): { after: EntryId; until: EntryId } => {
-  const [after, until] = decodeCursor(cursor)
-  if (!Value.Check(IdOf.entry, after) || !Value.Check(IdOf.entry, until)) throw cursorProblem()
-  return { after, until }
+/** How far the pages before told it, and where all of them end: each page that is read is an act more. */
+const placeOf = (cursor: string): { told: Told; until: EntryId } => {
+  const [known, on = '', until] = decodeCursor(cursor)
+  if (known !== '' && !Value.Check(IdOf.entry, known)) throw cursorProblem()
+  if (!/^\d{1,7}$/.test(on) || !Value.Check(IdOf.entry, until)) throw cursorProblem()
+  return { told: { known: known === '' ? undefined : known, on: Number(on) }, until }
 }
+
+const cursorAt = ({ known = '', on }: { known?: string | undefined; on: number }, until: EntryId): string =>
+  encodeCursor([known, String(on), until])
 
 export type Story = {
   subject: Subject
@@ -90,16 +100,15 @@ export const readStory = async (
 ): Promise<Story> => {
   const { limit = defaultLimit, cursor } = query
   const place = cursor === undefined ? undefined : placeOf(cursor)
-  const { facts, entry } = await open(engines, person, subject, { format: 'json', after: place?.after })
-  const until = place?.until ?? endOfMoment(entry)
-  const telling = await tellingTo(engines, person, facts, until)
-  const { acts, next } = await actsAfter(engines.db, telling, place?.after, limit)
+  const opened = await open(engines, person, subject, { format: 'json', continued: place !== undefined })
+  const telling = await tellingTo(engines, person, opened, place?.until)
+  const { acts, next } = await actsAfter(engines.db, telling, place?.told, limit)
   return {
     subject,
-    facts,
+    facts: opened.facts,
     logs: telling.logs,
     acts,
-    nextCursor: next === null ? null : encodeCursor([next, until]),
+    nextCursor: next === null ? null : cursorAt(next, telling.until),
   }
 }
 
@@ -115,8 +124,9 @@ export const makeStatement = async (
   person: Person,
   subject: Subject,
 ): Promise<{ statement: Statement; acts: AsyncGenerator<Act[]> }> => {
-  const { facts, entry, at } = await open(engines, person, subject, { format: 'pdf' })
-  const telling = await tellingTo(engines, person, facts, endOfMoment(entry))
+  const opened = await open(engines, person, subject, { format: 'pdf' })
+  const { facts, entry, at } = opened
+  const telling = await tellingTo(engines, person, opened)
   const { config, db } = engines
   const statement = {
     ...{ subject, facts, entry },

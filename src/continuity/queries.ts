@@ -64,6 +64,18 @@ export const nextEntries = async (
   return rows
 }
 
+/** The newest entry about any of these subjects, or by which something that was said of them was erased. */
+export const newestEntry = async (db: Db, subjects: readonly string[]): Promise<EntryId | undefined> => {
+  const { rows } = await sql<{ id: EntryId }>`
+    select found.id from unnest(${subjects}::text[]) as s (subject) cross join lateral (
+      (select b.id from entry_bodies b where b.subject_id = s.subject order by b.id desc limit 1)
+      union all
+      (select e.erasure from entry_erasures e where e.subject_id = s.subject order by e.erasure desc limit 1)
+    ) as found
+    order by found.id desc limit 1`.execute(db)
+  return rows[0]?.id
+}
+
 /** These entries, with what is left of their bodies. */
 export const entriesBy = async (db: Db, ids: readonly EntryId[]): Promise<Map<EntryId, EntryRow>> => {
   if (ids.length === 0) return new Map()

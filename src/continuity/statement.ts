@@ -155,11 +155,17 @@ const writeAct = (to: Paper, number: number, act: Act): void => {
   else writeShown(to, act)
 }
 
-const opening = (until = 'the statement was made'): string =>
-  `This statement lists, in order, every act that is on record of this footage, from the moment it left the camera until the moment at which ${until}. Nothing is grouped or left out: an act of which the reader may not be told has its line and its place in the log all the same. Where a name or a reason is not shown, the digest that seals it is. Times are those of the server. Searches of the catalogue, and small pictures in lists, are entries of the catalogue and are not listed here.`
+const opening = ({ subject, until = 'the statement was made' }: Statement): string =>
+  [
+    `This statement lists, in order, every act that is on record of this footage, from the moment it left the camera until the moment at which ${until}.`,
+    ...(subject.type === 'clip' ? ['What concerns other clips of the recording alone is not listed.'] : []),
+    'An act of which the reader may not be told has its line and its place in the log all the same. Refusals of one person that repeat within a minute are counted in one line; nothing else is grouped or left out.',
+    'Where a name or a reason is not shown, the digest that seals it is. Times are those of the server.',
+    'Searches of the catalogue, and small pictures in lists, are entries of the catalogue and are not listed here.',
+  ].join(' ')
 
 const begin = (statement: Statement): Paper => {
-  const { subject, madeAt, madeFor, entry, holder, until } = statement
+  const { subject, madeAt, madeFor, entry, holder } = statement
   const what = `${subject.type} ${subject.id}`
   const to = paper({
     title: `Continuity statement of ${what}`,
@@ -169,7 +175,7 @@ const begin = (statement: Statement): Paper => {
   to.put('Continuity statement', { face: 'bold', size: 17 })
   to.put(`The chain of custody of ${what}`, { size: 11 })
   to.put(`Made by ${holder} on ${moment(madeAt)}, for ${madeFor}. Entry ${entry} records it.`, { before: 4 })
-  to.put(opening(until), { before: 8 })
+  to.put(opening(statement), { before: 8 })
   writeFacts(to, statement)
   writeLogs(to, statement)
   to.put('The acts', { face: 'bold', size: 11, before: 10 })

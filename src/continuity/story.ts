@@ -13,7 +13,7 @@ import { placesOf } from '../ledger/log/proofs.ts'
 import { type Act, actOf, type EntryRow, type Standing } from './act.ts'
 import type { Facts } from './facts.ts'
 import type { LogView } from './log-view.ts'
-import { entriesBy, namesOfDocks, namesOfPeople, nextEntries, relatedTo } from './queries.ts'
+import { entriesBy, namesOfDocks, namesOfPeople, newestEntry, nextEntries, relatedTo } from './queries.ts'
 import type { Sight } from './sight.ts'
 import { textAt } from './telling.ts'
 
@@ -60,17 +60,43 @@ const namesIn = async (db: Db, rows: Iterable<EntryRow>): Promise<Map<string, st
   return new Map(found.map(({ id, name }) => [id, name]))
 }
 
+const atOnce = 100
+
 const nowhere: Omit<Standing, 'leaf'> = { origin: null, index: null, underCheckpoint: false }
 
-/** The acts after one, oldest first, `limit` at most; `next`: after which one it goes on, null at the end. */
+/**
+ * Up to where a story is told that is read now: up to the reading, or an act that is there already and that another clock gave
+ * a later id.
+ */
+export const untilNow = async (db: Db, { subjects }: Scope, reading: EntryId): Promise<EntryId> => {
+  const newest = await newestEntry(db, subjects)
+  return endOfMoment(newest !== undefined && newest > reading ? newest : reading)
+}
+
+/**
+ * How far a story was told: to the last act whose id the reader was told (none before the first), and so many acts on. The id
+ * of an act tells when it was, to the millisecond: that of a withheld one is never given.
+ */
+export type Told = { known: EntryId | undefined; on: number }
+
+const fromBegin: Told = { known: undefined, on: 0 }
+
+const toldBy = (acts: readonly Act[], before: Told): Told =>
+  acts.reduce<Told>(
+    ({ known, on }, act) => (act.shown === 'withheld' ? { known, on: on + 1 } : { known: act.entry, on: 0 }),
+    before,
+  )
+
+/** The acts that follow, oldest first, `limit` at most; `next`: how far it is told then, null at the end. */
 export const actsAfter = async (
   db: Db,
   { scope, facts, logs, see, until, named }: Telling,
-  after: EntryId | undefined,
-  limit: number,
-): Promise<{ acts: Act[]; next: EntryId | null }> => {
-  const more = await nextEntries(db, scope.subjects, scope.clip, { after, until, limit: limit + 1 })
-  const found = more.slice(0, limit)
+  told: Told = fromBegin,
+  limit: number = atOnce,
+): Promise<{ acts: Act[]; next: Told | null }> => {
+  const { known: after, on } = told
+  const more = await nextEntries(db, scope.subjects, scope.clip, { after, until, limit: on + limit + 1 })
+  const found = more.slice(on, on + limit)
   const ids = found.map(({ id }) => id)
   const rows = await entriesBy(db, ids)
   const places = await placesOf(db, ids)
@@ -94,17 +120,15 @@ export const actsAfter = async (
     }
     return actOf(row, see, around)
   })
-  return { acts, next: more.length > limit ? (found.at(-1)?.id ?? null) : null }
+  return { acts, next: more.length > on + limit ? toldBy(acts, told) : null }
 }
-
-const atOnce = 100
 
 /** Every act of a story, oldest first, a hundred at a time: each read by itself, so that no transaction spans them. */
 export async function* allActs(db: Db, telling: Telling): AsyncGenerator<Act[]> {
-  for (let after: EntryId | undefined; ; ) {
-    const { acts, next } = await actsAfter(db, telling, after, atOnce)
+  for (let told: Told | undefined; ; ) {
+    const { acts, next } = await actsAfter(db, telling, told)
     if (acts.length > 0) yield acts
     if (next === null) return
-    after = next
+    told = next
   }
 }

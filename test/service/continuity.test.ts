@@ -3,8 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { buffer } from 'node:stream/consumers'
+import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type CaseId, type ClipId, newId, type RecordingId } from '../../src/base/ids.ts'
+import { sha256 } from '../../src/base/digest.ts'
+import { type CaseId, type ClipId, type EntryId, firstIdAt, newId, type RecordingId } from '../../src/base/ids.ts'
 import { parseProof, verifyProof } from '../../src/base/tlog-proof.ts'
 import { moveExhibit } from '../../src/cases/moving.ts'
 import type { Act } from '../../src/continuity/act.ts'
@@ -13,6 +15,7 @@ import type { Subject } from '../../src/continuity/facts.ts'
 import { statementPdf } from '../../src/continuity/statement.ts'
 import { requestDownload } from '../../src/downloads/actions.ts'
 import { inTransaction } from '../../src/engines/postgres.ts'
+import { sealEntry } from '../../src/ledger/entry.ts'
 import { beginLog, currentLog, logKeyOf } from '../../src/ledger/log/log.ts'
 import { proofOf } from '../../src/ledger/log/proofs.ts'
 import { sequence } from '../../src/ledger/log/sequencer.ts'
@@ -184,6 +187,51 @@ describe('the story of a recording', () => {
     const strange = async (cursor: string) => await codeOf(readStory(engines, people.sue, of(recording), { cursor }))
     expect(await strange('nonsense')).toBe('bad-request')
     expect(await strange(Buffer.from(JSON.stringify([newId()])).toString('base64url'))).toBe('bad-request')
+  })
+
+  test('gives nobody the id, and so the moment, of an act that it withholds, on whichever page that stands', async () => {
+    const { recording } = await footage()
+    const whole = (await told(people.sue, of(recording))).filter(isShown)
+    const idOf = new Map(whole.map(({ leaf, entry }) => [leaf, entry]))
+    const withheld = (await told(people.ben, of(recording))).filter(({ shown }) => shown === 'withheld')
+    const moments = withheld.map(({ leaf }) => idOf.get(leaf)?.slice(0, 13))
+    expect(moments).toHaveLength(4)
+    const seen: string[] = []
+    for (let cursor: string | undefined; ; ) {
+      const page = await readStory(engines, people.ben, of(recording), {
+        limit: 1,
+        ...(cursor === undefined ? {} : { cursor }),
+      })
+      seen.push(...page.acts.map(({ leaf }) => leaf))
+      if (page.nextCursor === null) break
+      cursor = page.nextCursor
+      for (const moment of moments) expect(Buffer.from(cursor, 'base64url').toString()).not.toContain(moment)
+    }
+    expect(new Set(seen).size).toBe(seen.length)
+    expect(seen).toEqual(expect.arrayContaining(withheld.map(({ leaf }) => leaf)))
+    // Nor does the entry of a reading, which others read, say where it went on.
+    const readings = (await told(people.sue, of(recording))).filter(isShown)
+    expect(readings.findLast(({ action }) => action === 'custody.read')?.disclosed.parts.detail?.value).toBeDefined()
+    expect(JSON.stringify(readings.filter(({ action }) => action === 'custody.read'))).not.toContain('after')
+  })
+
+  test('has what another machine, whose clock is ahead, has put on record already', async () => {
+    const recording = await catalogued(engines, {})
+    const sealed = sealEntry(
+      {
+        ...{ operation: 'consultation', action: 'rendition.made', subject: { type: 'recording', id: recording } },
+        actor: { kind: 'service', id: 'another machine' },
+      },
+      engines.clock,
+    )
+    const id = firstIdAt(Date.now() + 30_000) as EntryId
+    const entry = sealed.entry.replace(sealed.id, id)
+    const leaf = sha256(Buffer.concat([sealed.salt, Buffer.from(entry)]))
+    await sql`
+      with leaf as (insert into entries (id, leaf) values (${id}, ${leaf}))
+      insert into entry_bodies (id, entry, salt, parts)
+      values (${id}, ${entry}, ${sealed.salt}, ${JSON.stringify(sealed.parts)})`.execute(engines.db)
+    expect((await told(people.sue, of(recording))).at(-1)).toMatchObject({ entry: id, leaf: leaf.toString('hex') })
   })
 
   test('says where each act stands in the log, and each then proves to be there', async () => {
