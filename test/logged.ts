@@ -2,12 +2,14 @@ import { expect } from 'vitest'
 import { openCheckpoint } from '../src/base/checkpoint.ts'
 import type { EntryId } from '../src/base/ids.ts'
 import { leafHash, rootOf } from '../src/base/merkle.ts'
-import { parseEntryBundle, tilePath } from '../src/base/tiles.ts'
+import { fullWidth, parseEntryBundle, parseTilePath, tilePath } from '../src/base/tiles.ts'
 import type { Clock } from '../src/engines/clock.ts'
 import type { Engines } from '../src/engines/engines.ts'
+import type { LogRow } from '../src/engines/ledger-tables.ts'
 import { type Db, inTransaction } from '../src/engines/postgres.ts'
 import type { Act } from '../src/ledger/entry.ts'
 import { allLogs, logKeyOf } from '../src/ledger/log/log.ts'
+import { keysUnder, storedNotes } from '../src/ledger/log/published.ts'
 import { tileBytes } from '../src/ledger/log/tree.ts'
 import { record } from '../src/ledger/record.ts'
 
@@ -26,10 +28,29 @@ export const writeEntries = async ({ db, clock }: { db: Db; clock: Clock }, coun
     return ids
   })
 
+/** Every hash tile that the store holds is of these leaves, and every checkpoint there is the root of so many of them. */
+const proveStored = async (store: Engines['store'], log: LogRow, leaves: Buffer[]): Promise<void> => {
+  const rows = [leaves]
+  for (let below = leaves; below.length >= fullWidth; below = rows.at(-1) ?? []) {
+    const full = Math.floor(below.length / fullWidth)
+    rows.push(Array.from({ length: full }, (_, n) => rootOf(below.slice(n * fullWidth, (n + 1) * fullWidth))))
+  }
+  for await (const key of keysUnder(store, `${log.number}/tile/`)) {
+    const tile = parseTilePath(key.slice(`${log.number}/`.length))
+    if (tile === null) throw new Error(`${key} is no tile`)
+    if (tile.kind === 'entries') continue
+    const start = tile.index * fullWidth
+    const hashes = (rows[tile.level] ?? []).slice(start, start + tile.width)
+    expect((await store.readWhole('ledger', key))?.equals(Buffer.concat(hashes)), key).toBe(true)
+  }
+  for (const { key, head } of await storedNotes(store, log))
+    expect(head?.root.equals(rootOf(leaves.slice(0, head.size))), key).toBe(true)
+}
+
 /**
  * Holds against each other what a log must be: leaves from 0 without a gap, every entry at most once, every checkpoint that
- * was ever published the root of a prefix of the same leaves under the log's signature, and the store's leaf data those of
- * the database. Answers how many leaves the newest checkpoint of the log that grows has.
+ * was ever published the root of a prefix of the same leaves under the log's signature, and the store's leaf data, tiles and
+ * checkpoints those of the database. Answers how many leaves the newest checkpoint of the log that grows has.
  */
 export const proveLog = async ({ db, store }: Pick<Engines, 'db' | 'store'>): Promise<number> => {
   let published = 0
@@ -61,6 +82,7 @@ export const proveLog = async ({ db, store }: Pick<Engines, 'db' | 'store'>): Pr
     expect(stored.map((leaf) => leaf.toString('hex'))).toEqual(
       leaves.slice(0, published).map(({ leaf }) => leaf.toString('hex')),
     )
+    await proveStored(store, log, hashes)
   }
   return published
 }

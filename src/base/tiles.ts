@@ -5,7 +5,8 @@ export type Tile =
   | { kind: 'hashes'; level: number; index: number; width: number }
   | { kind: 'entries'; index: number; width: number }
 
-const fullWidth = 256
+/** Of a full tile. */
+export const fullWidth = 256
 
 /** Longer than the path of any tile that a tree of up to 2^53-1 leaves can have. */
 const longestPath = 64
@@ -79,19 +80,6 @@ export const tilesSince = (from: number, to: number): Tile[] => {
   const tiles: Tile[] = added(0).map((place) => ({ kind: 'entries', ...place }))
   for (let level = 0; countAt(level, from) < countAt(level, to); level += 1) {
     for (const place of added(level)) tiles.push({ kind: 'hashes', level, ...place })
-  }
-  return tiles
-}
-
-/** The partial tiles of a tree: one a level at most, and the entry bundle beside the lowest. */
-export const partialTiles = (size: number): Tile[] => {
-  const tiles: Tile[] = []
-  for (let level = 0; countAt(level, size) > 0; level += 1) {
-    const width = countAt(level, size) % fullWidth
-    if (width === 0) continue
-    const index = Math.floor(countAt(level, size) / fullWidth)
-    if (level === 0) tiles.push({ kind: 'entries', index, width })
-    tiles.push({ kind: 'hashes', level, index, width })
   }
   return tiles
 }

@@ -15,7 +15,13 @@ test.each<[string, LogStanding | undefined, number, boolean, RegExp]>([
   ['has nothing to do', standing, 1, false, /^exhibit\.local\/x: 702 leaves under a checkpoint$/],
   ['is at work', waiting(2), 1, false, /3 entries wait, the oldest for 2 s$/],
   ['waits for its interval', waiting(3000), 3600, false, /3 entries wait/],
-  ['stands still', waiting(61), 1, true, /is a worker at work, and can it write to the store\?$/],
+  [
+    'stands still',
+    waiting(61),
+    1,
+    true,
+    /is a worker at work, can it write to the store, and does a witness answer it\?$/,
+  ],
   ['stands still in spite of its interval', waiting(700), 60, true, /the oldest for 700 s/],
   ['waits by a clock that was set back', waiting(-9000), 1, false, /the oldest for 0 s/],
   [

@@ -134,7 +134,9 @@ describe('a case', () => {
     const instant = Temporal.Instant.from('2026-07-01T23:30:00Z')
     const clock = { now: () => new Date(instant.epochMilliseconds), instant: () => instant }
     await changeCase({ ...engines, clock }, investigator, id, { status: 'closed', reason: 'Dealt with' })
-    expect((await listEvents(engines, investigator, id, {})).items).toMatchObject([{ kind: 'closed', on: '2026-07-02' }])
+    expect((await listEvents(engines, investigator, id, {})).items).toMatchObject([
+      { kind: 'closed', on: '2026-07-02' },
+    ])
   })
 })
 

@@ -204,7 +204,7 @@ test('a worker that stops does not wait for a witness', async () => {
   const name = 'witness.example/still'
   await using silent = await hostileWitness(() => undefined, witnessKey(name))
   const own = withWitnesses(engines, silent.entry)
-  await grow(own, 1)
+  await grow(engines, 1)
   const end = new AbortController()
   const cosigning = cosignNewest(own, end.signal)
   await eventually('the question', async () => (silent.asked.length > 0 ? true : undefined))

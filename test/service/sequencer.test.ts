@@ -5,16 +5,20 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { sha256 } from '../../src/base/digest.ts'
 import type { EntryId } from '../../src/base/ids.ts'
 import { parseProof, verifyProof } from '../../src/base/tlog-proof.ts'
+import { systemClock } from '../../src/engines/clock.ts'
 import { inTransaction } from '../../src/engines/postgres.ts'
+import { makeStore } from '../../src/engines/store.ts'
 import { newestCheckpoint } from '../../src/ledger/log/checkpoints.ts'
 import { beginLog, currentLog, logKeyOf } from '../../src/ledger/log/log.ts'
 import { placesOf, proofOf, proofsAt } from '../../src/ledger/log/proofs.ts'
 import { numberEntries } from '../../src/ledger/log/queries.ts'
-import { isSequencingOwed, sequence } from '../../src/ledger/log/sequencer.ts'
+import { isSequencingOwed, sequence, startSequencer, untilDue } from '../../src/ledger/log/sequencer.ts'
 import { eraseFromEntry, record } from '../../src/ledger/record.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
+import { faultyStore } from '../faulty-store.ts'
 import { proveLog, someAct, writeEntries } from '../logged.ts'
 import { manyEntries } from '../many-entries.ts'
+import { eventually } from '../system.ts'
 
 const clock = {
   at: new Date('2026-11-25T10:00:00Z'),
@@ -110,6 +114,69 @@ test('partial tiles go when the full one is there, and the checkpoint of each si
   ])
   expect(await proveLog(engines)).toBe(541)
   expect((await engines.store.list('ledger', '1/checkpoint/')).length).toBeLessThanOrEqual(3)
+})
+
+test('partial tiles that a publication left which was cut off go as well, once the full one is there', async () => {
+  await writeEntries(engines, 255)
+  await sequence(engines)
+  for (const tile of ['0/001.p/44', 'entries/001.p/44'])
+    await engines.store.put('ledger', `1/tile/${tile}`, Buffer.alloc(1), sha256(Buffer.alloc(1)))
+  await writeEntries(engines, 344)
+  await sequence(engines)
+  const keys = await engines.store.list('ledger', '1/tile/')
+  expect(keys.filter((key) => /00[01]\.p\//.test(key) && !key.includes('/tile/1/'))).toEqual([])
+  expect(await proveLog(engines)).toBe(600)
+})
+
+test('however long the interval, and however many workers there are, there is one checkpoint an interval at most', async () => {
+  const at = (time: string) => new Date(`2026-11-25T${time}Z`)
+  expect(untilDue(at('10:00:00'), at('10:01:00'), 3_600_000)).toBe(3_540_000)
+  expect(untilDue(at('10:00:00'), at('11:00:00'), 3_600_000)).toBe(0)
+  expect(untilDue(undefined, at('10:00:00'), 3_600_000)).toBe(0)
+  expect(untilDue(at('10:00:00'), at('09:00:00'), 3_600_000)).toBe(0)
+
+  const config = { ...engines.config, LEDGER_INTERVAL_SECONDS: 2 }
+  const workers = Array.from({ length: 3 }, () => ({ ...engines, clock: systemClock, config }))
+  const end = new AbortController()
+  const working = workers.map(async (worker) => await startSequencer(worker, end.signal))
+  const sizes = async () => await engines.db.selectFrom('checkpoints').select(['size', 'at']).orderBy('size').execute()
+  await eventually('four checkpoints', async () => {
+    await writeEntries(engines, 1)
+    return (await sizes()).length >= 4 ? true : undefined
+  })
+  end.abort()
+  await Promise.all(working)
+  const times = (await sizes()).map((row) => row.at.getTime())
+  const gaps = times.slice(1).map((time, n) => time - (times[n] ?? 0))
+  expect(Math.min(...gaps)).toBeGreaterThanOrEqual(2000)
+})
+
+test('a worker that looks for the newest checkpoint while others replace it looks once more, and halts nothing', async () => {
+  await using store = await faultyStore(engines.config.S3_ENDPOINT)
+  const slow = { ...engines, store: makeStore({ ...engines.config, S3_ENDPOINT: store.endpoint }) }
+  await writeEntries(engines, 1)
+  await sequence(engines)
+  const trap = store.on(
+    'read of the log',
+    async ({ request, pass }) => {
+      if (request.url?.includes('/checkpoint/') !== true) return pass()
+      // What others do meanwhile, whose lease came after this one's.
+      for (let n = 0; n < 4; n++) {
+        await asOwner('update logs set publisher = null, leased_until = null')
+        await writeEntries(engines, 1)
+        await sequence({ ...engines })
+      }
+      return pass()
+    },
+    1,
+  )
+  await writeEntries(engines, 1)
+  await sequence(slow)
+  expect(trap.count()).toBe(1)
+  slow.store.close()
+  expect((await log()).halted).toBeNull()
+  await sequence(engines)
+  expect(await proveLog(engines)).toBe(7)
 })
 
 test('an entry whose transaction commits late becomes a leaf when it does, and none is skipped', async () => {

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { checkpointText, openCheckpoint } from '../../src/base/checkpoint.ts'
+import { sha256 } from '../../src/base/digest.ts'
 import { signNote, vkeyOf } from '../../src/base/note.ts'
 import { readKeyFile } from '../../src/engines/receipt-key.ts'
 import { makeStore } from '../../src/engines/store.ts'
@@ -10,7 +11,7 @@ import { witnessedKey } from '../../src/ledger/cosigning/witnessed.ts'
 import { cosignNewest } from '../../src/ledger/cosigning/witnesses.ts'
 import { newestCheckpoint } from '../../src/ledger/log/checkpoints.ts'
 import { beginLog, logKeyOf } from '../../src/ledger/log/log.ts'
-import { numberEntries } from '../../src/ledger/log/queries.ts'
+import { numberEntries, numberedSize } from '../../src/ledger/log/queries.ts'
 import { sequence } from '../../src/ledger/log/sequencer.ts'
 import { sweeps } from '../../workers/sweeps.ts'
 import { cosigners, grow, logOf, logVkey, outcomes, withWitnesses } from '../cosigned.ts'
@@ -79,7 +80,9 @@ describe('a witness that others run', () => {
     const size = await grow(own, 4)
     expect(await cosignNewest(own)).toBe(2)
     expect(await cosigners(own, size)).toEqual(['witness.example/one', 'witness.example/two'])
-    expect(await stored(own, size)).toBe((await newestCheckpoint(own.db, 1))?.note)
+    // In the store their lines stand in the order in which they came.
+    const lines = (note = '') => note.split('\n').sort()
+    expect(lines(await stored(own, size))).toEqual(lines((await newestCheckpoint(own.db, 1))?.note))
     expect(await outcomes(own, 'witness.example/hostile')).toEqual({ unreachable: 1 })
   })
 
@@ -175,6 +178,51 @@ describe('a database that is older than the log', () => {
     expect((await logOf(own.db)).halted).toBe(halted)
   })
 
+  test('and was restored together with its bucket is halted before anything is added to it', async () => {
+    await using witness = await witnessFor(engines, 'witness.example/one')
+    await grow(engines, 9)
+    expect(await cosignNewest(withWitnesses(engines, witness.entry))).toBe(1)
+
+    await using older = await restored(3)
+    await writeEntries(older, 20)
+    const own = withWitnesses(older, witness.entry)
+    expect(await sequence(own)).toBe(0)
+    expect(await numberedSize(own.db, 1)).toBe(4)
+    expect((await logOf(own.db)).halted).toMatch(/^The witness witness.example\/one holds a checkpoint of 10 leaves/)
+    expect((await newestCheckpoint(own.db, 1))?.size).toBe(4)
+  })
+
+  test('is found out by what a witness signed, though it lies in the bucket alone', async () => {
+    await using witness = await witnessFor(engines, 'witness.example/one')
+    await grow(engines, 9)
+    expect(await cosignNewest(withWitnesses(engines, witness.entry))).toBe(1)
+    const note = Buffer.from((await stored(engines, 10)) ?? '')
+
+    await using older = await restored(3)
+    await writeEntries(older, 20)
+    await older.store.put('ledger', witnessedKey(1, 10), note, sha256(note))
+    expect(await sequence({ ...older })).toBe(0)
+    expect((await logOf(older.db)).halted).toMatch(/witnessed.*in the ledger bucket holds a checkpoint of 10 leaves/)
+  })
+
+  test('may be one of those to whom no witness answers: a process adds nothing before one does, and that is said', async () => {
+    const silent = await hostileWitness(says(200, ''))
+    await silent[Symbol.asyncDispose]()
+    await grow(engines, 1)
+    await writeEntries(engines, 3)
+    const own = withWitnesses(engines, silent.entry)
+    await expect(sequence(own)).rejects.toThrow(/no witness says .*witness.example\/hostile/)
+    expect(await numberedSize(own.db, 1)).toBe(2)
+    expect((await logOf(own.db)).halted).toBeNull()
+    await using witness = await witnessFor(engines, 'witness.example/one')
+    const again = withWitnesses(engines, silent.entry, witness.entry)
+    expect(await sequence(again)).toBe(3)
+    // Once it has asked, none holds it up.
+    await witness[Symbol.asyncDispose]()
+    await writeEntries(engines, 2)
+    expect(await sequence(again)).toBe(2)
+  })
+
   test('is halted too when it grew past what the witness saw, and became another history', async () => {
     await using witness = await witnessFor(engines, 'witness.example/one')
     await grow(engines, 5)
@@ -197,7 +245,7 @@ describe('a database that is older than the log', () => {
       else response.end(larger)
     })
     const own = withWitnesses(engines, witness.entry)
-    expect(await grow(own, 2)).toBe(3)
+    expect(await grow(engines, 2)).toBe(3)
     await writeEntries(own, 5)
     expect(await numberEntries(own.db, 100)).toBe(5)
     expect(await cosignNewest(own)).toBe(0)
@@ -212,7 +260,7 @@ describe('a database that is older than the log', () => {
       void grow(engines, 4).then((size) => response.writeHead(409).end(`${size}\n`))
     })
     const own = withWitnesses(engines, witness.entry)
-    await grow(own, 2)
+    await grow(engines, 2)
     expect(await cosignNewest(own)).toBe(0)
     expect((await logOf(own.db)).halted).toBeNull()
     expect(await outcomes(own, witness.key.key.name)).toEqual({})

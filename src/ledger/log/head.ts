@@ -17,6 +17,17 @@ const keptCheckpoints = 3
 export const checkpointKey = (log: number, size: number): string =>
   logKey(log, `${folder}${String(size).padStart(16, '0')}`)
 
+/** The object under the last of these keys; others delete what is superseded while it is read. */
+const newestObject = async ({ store }: Pick<Engines, 'store'>, prefix: string) => {
+  for (let tries = 1; tries <= 5; tries++) {
+    const key = (await Array.fromAsync(keysUnder(store, prefix))).at(-1)
+    if (key === undefined) return null
+    const bytes = await store.readWhole('ledger', key)
+    if (bytes !== null) return { key, text: bytes.toString() }
+  }
+  throw new Error('the store lists checkpoints that it does not hold')
+}
+
 /**
  * The newest checkpoint that the store holds, which it gets before the database does: whoever restores an older database
  * finds here how far the log had gone. `null` when there is none. Throws Contradiction when it is not signed by the log.
@@ -25,13 +36,12 @@ export const newestStored = async (
   engines: Pick<Engines, 'store'>,
   log: LogRow,
 ): Promise<(Stored & { note: string }) | null> => {
-  const newest = (await Array.fromAsync(keysUnder(engines.store, logKey(log.number, folder)))).at(-1)
-  if (newest === undefined) return null
-  const note = (await engines.store.readWhole('ledger', newest))?.toString() ?? ''
-  const head = openCheckpoint(note, logKeyOf(log))
+  const newest = await newestObject(engines, logKey(log.number, folder))
+  if (newest === null) return null
+  const head = openCheckpoint(newest.text, logKeyOf(log))
   if (head === null)
-    throw new Contradiction(`${newest} in the ledger bucket is not signed by this log. Run exhibit ledger audit.`)
-  return { size: head.size, root: head.root, note }
+    throw new Contradiction(`${newest.key} in the ledger bucket is not signed by this log. Run exhibit ledger audit.`)
+  return { size: head.size, root: head.root, note: newest.text }
 }
 
 /** Deletes all but the newest of the stored checkpoints: their rows are kept, and these are only for a restored database. */

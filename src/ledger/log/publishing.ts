@@ -2,7 +2,7 @@ import { checkpointText } from '../../base/checkpoint.ts'
 import { sha256 } from '../../base/digest.ts'
 import { type HashAt, leafHash, rootAt, rootOf } from '../../base/merkle.ts'
 import { signNote } from '../../base/note.ts'
-import { entryBundle, type Tile, tilePath, tilesSince } from '../../base/tiles.ts'
+import { entryBundle, fullWidth, type Tile, tilePath, tilesSince } from '../../base/tiles.ts'
 import type { Engines } from '../../engines/engines.ts'
 import type { LogRow } from '../../engines/ledger-tables.ts'
 import { brokeConstraint } from '../../engines/postgres.ts'
@@ -15,9 +15,9 @@ import { hashesOf, logKey } from './tree.ts'
 type Reached = Pick<Engines, 'clock' | 'config' | 'db' | 'store'>
 
 const atOnce = 8
-const width = 256
 
-const inTurns = async <T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> => {
+/** A few at once. */
+export const inTurns = async <T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> => {
   const left = items.values()
   await Promise.all(
     Array.from({ length: atOnce }, async () => {
@@ -78,7 +78,7 @@ const makeTiles = async (
   const first = to - leaves.length
   const made: Made[] = []
   for (const tile of tilesSince(from, to)) {
-    const start = tile.index * width
+    const start = tile.index * fullWidth
     if (tile.kind === 'entries') {
       made.push({ tile, bytes: entryBundle(leaves.slice(start - first, start - first + tile.width)) })
       continue
@@ -87,7 +87,7 @@ const makeTiles = async (
       Array.from({ length: tile.width }, async (_, n) => await row(tile.level, start + n)),
     )
     made.push({ tile, bytes: Buffer.concat(hashes) })
-    if (tile.width === width) fresh.set(`${tile.level + 1}/${tile.index}`, rootOf(hashes))
+    if (tile.width === fullWidth) fresh.set(`${tile.level + 1}/${tile.index}`, rootOf(hashes))
   }
   return made
 }
@@ -113,7 +113,7 @@ const sign = async (engines: Reached, log: LogRow, { size, root }: Stored): Prom
  * is ever replaced by something else. Throws Contradiction.
  */
 export const publish = async (engines: Reached, log: LogRow, from: Stored, to: number): Promise<Stored> => {
-  const first = Math.floor(from.size / width) * width
+  const first = Math.floor(from.size / fullWidth) * fullWidth
   const leaves = await readLeaves(engines, log.number, first, to)
   if (leaves.length !== to - first) throw new Contradiction('Leaves of the log are missing. Run exhibit ledger audit.')
   const tree = growing(leaves, first, hashesOf(engines.store, log.number, from.size))

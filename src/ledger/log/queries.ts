@@ -23,6 +23,12 @@ export const endLease = async (db: Db, publisher: string): Promise<void> => {
   await db.updateTable('logs').set({ publisher: null, leasedUntil: null }).where('publisher', '=', publisher).execute()
 }
 
+/** Whether nobody took over from this publisher. */
+export const holdsLease = async (db: Db, log: number, publisher: string): Promise<boolean> => {
+  const query = db.selectFrom('logs').select('number').where('number', '=', log).where('publisher', '=', publisher)
+  return (await query.executeTakeFirst()) !== undefined
+}
+
 /** Stops everything that sequences, in words, until `exhibit ledger recover`. The first reason stays. */
 export const halt = async (db: Db, log: number, why: string): Promise<void> => {
   await db.updateTable('logs').set({ halted: why }).where('number', '=', log).where('halted', 'is', null).execute()
@@ -93,13 +99,6 @@ export const newestCheckpointRow = async (db: Db, log: number): Promise<Checkpoi
     .orderBy('size', 'desc')
     .limit(1)
     .executeTakeFirst()
-
-/** Sizes that were published from `from` up to but without `to`. */
-export const publishedSizes = async (db: Db, log: number, from: number, to: number): Promise<number[]> => {
-  const query = db.selectFrom('checkpoints').select('size').where('log', '=', log)
-  const rows = await query.where('size', '>=', from).where('size', '<', to).orderBy('size').execute()
-  return rows.map(({ size }) => size)
-}
 
 /** The first leaf of each log, with the body of its entry. */
 export const firstEntries = async (db: Db) =>

@@ -1,20 +1,21 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { emptyRoot } from '../../base/merkle.ts'
-import { hasTile, partialTiles, tilePath } from '../../base/tiles.ts'
+import { fullWidth, tilePath, tilesSince } from '../../base/tiles.ts'
 import type { Engines } from '../../engines/engines.ts'
 import type { LogRow } from '../../engines/ledger-tables.ts'
+import { mayGoOn } from '../cosigning/claims.ts'
 import { Contradiction, forgetOldStored, newestStored, type Stored } from './head.ts'
 import { currentLog } from './log.ts'
-import { publish } from './publishing.ts'
+import { inTurns, publish } from './publishing.ts'
 import {
   endLease,
   halt,
+  holdsLease,
   isAnythingOwed,
   newestCheckpointRow,
   numberEntries,
   numberedSize,
-  publishedSizes,
   takeLease,
 } from './queries.ts'
 import { logKey } from './tree.ts'
@@ -50,19 +51,28 @@ const standing = async (engines: Reached, log: LogRow, most: number): Promise<St
   return { published, next, more: next - published.size === most }
 }
 
-/** Deletes partial tiles whose full one is there. A crash before the end repeats it. */
+/**
+ * Deletes partial tiles whose full one is there, also those of publications that were cut off. A crash before the end repeats
+ * it.
+ */
 const clean = async ({ db, store }: Reached, log: LogRow, to: number): Promise<void> => {
-  const full = new Set<string>()
-  for (const size of await publishedSizes(db, log.number, log.cleanedSize, to)) {
-    const superseded = partialTiles(size).map((tile) => ({ ...tile, width: 256 }))
-    for (const tile of superseded) if (hasTile(tile, to)) full.add(tilePath(tile))
-  }
-  for (const path of full) {
-    const prefix = logKey(log.number, `${path}.p/`)
+  const full = tilesSince(log.cleanedSize, to).filter(({ width }) => width === fullWidth)
+  await inTurns(full, async (tile) => {
+    const prefix = logKey(log.number, `${tilePath(tile)}.p/`)
     for (let keys = await store.list('ledger', prefix); keys.length > 0; keys = await store.list('ledger', prefix))
       await Promise.all(keys.map(async (key) => await store.delete('ledger', key)))
-  }
+  })
   await db.updateTable('logs').set({ cleanedSize: to }).where('number', '=', log.number).execute()
+}
+
+/** Those that have asked the witnesses: what they found holds as long as the process does. */
+const asked = new WeakSet<object>()
+const mayAdd = async (engines: Reached, signal: AbortSignal | undefined): Promise<boolean> => {
+  if (asked.has(engines)) return true
+  const log = await currentLog(engines.db)
+  if (log === undefined || log.halted !== null || !(await mayGoOn(engines, log, signal))) return false
+  asked.add(engines)
+  return true
 }
 
 const publishers = new WeakMap<object, string>()
@@ -75,7 +85,8 @@ const publisherOf = (engines: object): string => {
 /**
  * Brings every entry that waits under a checkpoint, batch by batch, and answers how many it did. Any worker may run it at
  * any time: a lease keeps the others from doing the same work, and were it not kept, the result would be the same. Where the
- * database and the store contradict each other it halts the log, in words. Throws `store-unavailable`.
+ * database, the store and the witnesses contradict each other it halts the log, in words. Throws `store-unavailable`, and
+ * while no witness answers that has to.
  */
 export const sequence = async (
   engines: Reached,
@@ -84,6 +95,7 @@ export const sequence = async (
   const { db } = engines
   const publisher = publisherOf(engines)
   let done = 0
+  if (!(await mayAdd(engines, signal))) return 0
   let log = await takeLease(db, publisher)
   if (log === undefined) return 0
   try {
@@ -101,8 +113,10 @@ export const sequence = async (
     return done
   } catch (error) {
     if (!(error instanceof Contradiction)) throw error
-    if (log !== undefined) await halt(db, log.number, error.message)
-    engines.log.error({ log: log?.origin }, error.message)
+    // Whoever was overtaken while it stood still speaks of a state that has passed.
+    if (log === undefined || !(await holdsLease(db, log.number, publisher))) return done
+    await halt(db, log.number, error.message)
+    engines.log.error({ log: log.origin }, error.message)
     return done
   } finally {
     await endLease(db, publisher).catch(() => undefined)
@@ -118,21 +132,47 @@ export const isSequencingOwed = async (engines: Pick<Engines, 'db'>): Promise<bo
   return (await numberedSize(engines.db, log.number)) > published || log.cleanedSize < published
 }
 
+/**
+ * How long it is, in milliseconds, until the next checkpoint is due: by the age of the newest one, so that there is one an
+ * interval at most, however many workers there are and however often they are started.
+ */
+export const untilDue = (newest: Date | undefined, now: Date, intervalMs: number): number => {
+  const age = newest === undefined ? Number.POSITIVE_INFINITY : now.getTime() - newest.getTime()
+  // A clock that was set back says nothing.
+  return age < 0 ? 0 : Math.max(0, intervalMs - age)
+}
+
+const newestAt = async ({ db }: Reached): Promise<Date | undefined> => {
+  const log = await currentLog(db)
+  return log === undefined ? undefined : (await newestCheckpointRow(db, log.number))?.at
+}
+
 const longestPauseMs = 30_000
+const shortestPauseMs = 50
 
 /**
  * Sequences every LEDGER_INTERVAL_SECONDS until the signal aborts. Never throws: what fails is tried again, less and less
- * often while the store or the database is away, and what it meant for waits where it is.
+ * often while the store, the database or the witnesses are away, and what it meant for waits where it is.
  */
 export const startSequencer = async (engines: Reached, signal: AbortSignal): Promise<void> => {
   const intervalMs = engines.config.LEDGER_INTERVAL_SECONDS * 1000
   let failures = 0
-  // Once at the start even where nothing waits: an older database is found out before anything is added to it.
+  // At the start it only looks: an older database is found out before anything is added to it.
   let looked = false
-  while (!signal.aborted) {
+  /** Answers after how many milliseconds it is this one's turn again. */
+  const turn = async (): Promise<number> => {
     const began = performance.now()
+    if (!looked) await sequence(engines, { signal, most: 0 })
+    if (!looked) return 0
+    const wait = untilDue(await newestAt(engines), engines.clock.now(), intervalMs)
+    if (wait > 0) return wait
+    if (await isSequencingOwed(engines)) await sequence(engines, { signal })
+    return intervalMs - (performance.now() - began)
+  }
+  while (!signal.aborted) {
+    let pauseMs: number
     try {
-      if (!looked || (await isSequencingOwed(engines))) await sequence(engines, { signal })
+      pauseMs = await turn()
       looked = true
       if (failures > 0) engines.log.info('the log is sequenced again')
       failures = 0
@@ -140,8 +180,8 @@ export const startSequencer = async (engines: Reached, signal: AbortSignal): Pro
       failures += 1
       const err = error instanceof Error ? error.message : 'unknown'
       if (failures === 1) engines.log.warn({ err }, 'entries wait to be sequenced: it is tried again')
+      pauseMs = Math.min(1000 * 2 ** Math.min(failures, 5), longestPauseMs)
     }
-    const pauseMs = Math.min(intervalMs * 2 ** Math.min(failures, 5), longestPauseMs) - (performance.now() - began)
-    await delay(Math.max(pauseMs, 50), undefined, { signal }).catch(() => undefined)
+    await delay(Math.max(pauseMs, shortestPauseMs), undefined, { signal }).catch(() => undefined)
   }
 }

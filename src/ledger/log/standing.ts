@@ -46,5 +46,8 @@ export const logInWords = (
   const seconds = Math.max(0, Math.round((now.getTime() - waitingSince.getTime()) / 1000))
   const waiting = `${owed} ${owed === 1 ? 'entry waits' : 'entries wait'}, the oldest for ${seconds} s`
   const alarm = seconds > Math.max(patienceSeconds, 10 * intervalSeconds)
-  return { alarm, says: `${leaves}; ${waiting}${alarm ? ': is a worker at work, and can it write to the store?' : ''}` }
+  return {
+    alarm,
+    says: `${leaves}; ${waiting}${alarm ? ': is a worker at work, can it write to the store, and does a witness answer it?' : ''}`,
+  }
 }
