@@ -1,17 +1,20 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openCheckpoint } from '../../src/base/checkpoint.ts'
+import { checkpointText, openCheckpoint } from '../../src/base/checkpoint.ts'
 import type { EntryId } from '../../src/base/ids.ts'
-import { leafHash } from '../../src/base/merkle.ts'
-import { parseVkey } from '../../src/base/note.ts'
+import { leafHash, rootOf } from '../../src/base/merkle.ts'
+import { parseVkey, signNote } from '../../src/base/note.ts'
 import { parseEntryBundle } from '../../src/base/tiles.ts'
 import { parseProof, verifyProof } from '../../src/base/tlog-proof.ts'
+import { readKeyFile } from '../../src/engines/receipt-key.ts'
 import { beginLog } from '../../src/ledger/log/log.ts'
 import { sequence } from '../../src/ledger/log/sequencer.ts'
 import { startTestApi, type TestApi } from '../api.ts'
@@ -133,6 +136,51 @@ const outsider = async (): Promise<string> => {
   return script
 }
 
+/** The api as it is, but for what is answered to some paths. */
+const answering = async (instead: ReadonlyMap<string, Buffer>) => {
+  const server = createServer(async ({ url = '' }, response) => {
+    const path = url.slice(1)
+    response.end(instead.get(path) ?? (await bytes(path)))
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('the server has no address')
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    [Symbol.asyncDispose]: async () => {
+      server.close()
+      server.closeAllConnections()
+    },
+  }
+}
+
+/**
+ * A tree that the log's key signed as well, of as many leaves, in which the entry's leaf is another one: its checkpoint and
+ * its tiles, but for the bundle, which has the leaf that is looked for.
+ */
+const secondHistory = async (entry: string) => {
+  const proof = parseProof((await get(`proofs/${entry}`)).text)
+  if (proof === null) throw new Error('the proof cannot be read')
+  const bundles = [
+    await bytes('tile/entries/000'),
+    await bytes('tile/entries/001'),
+    await bytes('tile/entries/002.p/190'),
+  ]
+  const leaves = bundles.flatMap((bundle) => parseEntryBundle(bundle) ?? []).map(leafHash)
+  leaves[proof.index] = leafHash(Buffer.alloc(32))
+  const { origin } = await theLog()
+  const { privateKey } = await readKeyFile(system.engines.config.LOG_KEY_FILE)
+  const text = checkpointText({ origin, size: leaves.length, root: rootOf(leaves) })
+  const full = [leaves.slice(0, 256), leaves.slice(256, 512)]
+  return [
+    ['checkpoint', Buffer.from(signNote(text, await theKey(), privateKey))],
+    ['tile/0/000', Buffer.concat(full[0] ?? [])],
+    ['tile/0/001', Buffer.concat(full[1] ?? [])],
+    ['tile/0/002.p/190', Buffer.concat(leaves.slice(512))],
+    ['tile/1/000.p/2', Buffer.concat(full.map(rootOf))],
+  ] as const
+}
+
 test('an outsider with curl, openssl and the hundred lines of docs/verify.md verifies a proof and the growth of the log', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'exhibit-outsider-'))
   try {
@@ -140,8 +188,8 @@ test('an outsider with curl, openssl and the hundred lines of docs/verify.md ver
     await writeFile(join(folder, 'earlier'), earlier)
     const { vkey } = await theLog()
     const base = `${system.api.url}/api/v1/ledger`
-    const check = async (key: string, old: string) =>
-      await run('python3', [join(folder, 'log.py'), base, key, entries[280] ?? '', join(folder, old)])
+    const check = async (key: string, old: string, of = entries[280], at = base) =>
+      await run('python3', [join(folder, 'log.py'), at, key, of ?? '', join(folder, old)])
     const { stdout } = await check(vkey, 'earlier')
     expect(stdout).toMatch(/^leaf 28\d is [0-9a-f]{64}: in the tree of 702 leaves that the log signed\n/)
     expect(stdout).toMatch(/the tree of 702 leaves continues the one of 302\n$/)
@@ -150,6 +198,29 @@ test('an outsider with curl, openssl and the hundred lines of docs/verify.md ver
     await expect(check(vkey, 'forged')).rejects.toThrow(/not signed by this key/)
     const other = `${vkey.slice(0, -4)}AAAA`
     await expect(check(other, 'earlier')).rejects.toThrow(/no Ed25519 vkey/)
+
+    // What the server may answer instead: a tile, a bundle or a path with one bit changed, and a second history.
+    const flipped = (of: Buffer, at: number) => Buffer.from(of.map((byte, n) => (n === at ? byte ^ 1 : byte)))
+    const changed = async (path: string, change: (of: Buffer) => Buffer) => [path, change(await bytes(path))] as const
+    const proof = `proofs/${entries[500]}`
+    const lies: [readonly (readonly [string, Buffer])[], RegExp][] = [
+      [[await changed('tile/0/002.p/190', (of) => flipped(of, 5))], /tiles are not those of the checkpoint/],
+      [[await changed('tile/entries/001', (of) => flipped(of, 34 * (503 - 256) - 1))], /another leaf/],
+      [
+        [
+          await changed(proof, (of) =>
+            Buffer.from(of.toString().replace(/\n[^ \n]{44}\n\n/, `\n${'A'.repeat(43)}=\n\n`)),
+          ),
+        ],
+        /proof is wrong/,
+      ],
+      [await secondHistory(entries[500] ?? ''), /of another tree than the checkpoint/],
+    ]
+    for (const [answers, said] of lies) {
+      await using server = await answering(new Map(answers))
+      await expect(check(vkey, 'earlier', entries[500], server.url)).rejects.toThrow(said)
+    }
+    expect((await check(vkey, 'earlier', entries[500])).stdout).toMatch(/^leaf 502 is/)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
