@@ -3,15 +3,18 @@ import { decodeJwt } from 'jose'
 import { Value } from 'typebox/value'
 import { IdOf } from '../base/ids.ts'
 import { Problem, problems } from '../base/problem.ts'
+import { recordingOfClip } from '../clips/queries.ts'
 import { actorOf, callIsFromDock, maybeDockOf } from '../docks/caller.ts'
 import { verifyDockToken } from '../docks/token.ts'
 import type { Engines } from '../engines/engines.ts'
+import type { Subject } from '../ledger/entry.ts'
 import { recordRefusal } from '../ledger/refusals.ts'
 import { recognise } from '../people/actions.ts'
 import { callIsFrom, maybePersonOf } from '../people/caller.ts'
 import type { IssuerKeys } from '../people/issuer.ts'
 import { mayAnyone, mayDock, mayPerson, type Permission, ruleOf } from '../people/permissions.ts'
 import { verifyPersonToken } from '../people/token.ts'
+import { recordingExists } from '../recordings/queries.ts'
 
 const issuerOf = (token: string): string | undefined => {
   try {
@@ -40,6 +43,23 @@ const strangersLine = ({ log }: Pick<Engines, 'log'>) => {
     since = performance.now()
     unsaid = 0
   }
+}
+
+const idOf = (params: unknown): string | undefined =>
+  typeof params === 'object' && params !== null && 'id' in params && typeof params.id === 'string'
+    ? params.id
+    : undefined
+
+/** What somebody was refused: the footage, where the path names some that is there, so that its story tells of it. */
+const subjectOf = async ({ db }: Pick<Engines, 'db'>, request: FastifyRequest): Promise<Subject> => {
+  const { url = '' } = request.routeOptions
+  const id = idOf(request.params)
+  const isOf = (kind: string) => url.startsWith(`/api/v1/${kind}/:id`)
+  if (isOf('recordings') && Value.Check(IdOf.recording, id) && (await recordingExists(db, id)))
+    return { type: 'recording', id }
+  if (isOf('clips') && Value.Check(IdOf.clip, id) && (await recordingOfClip(db, id)) !== undefined)
+    return { type: 'clip', id }
+  return { type: 'route', id: `${request.method} ${url}` }
 }
 
 /**
@@ -79,13 +99,14 @@ export const installGuards = (app: FastifyInstance, engines: Engines, keys: Issu
 
   const refuse = async (request: FastifyRequest, permission: Permission, problem: Problem): Promise<never> => {
     const rule = ruleOf(permission)
+    const subject = await subjectOf(engines, request)
     const id = Value.Check(IdOf.recording, idOf(request.params)) ? idOf(request.params) : undefined
     await recordRefusal(engines, {
       operation: rule === 'anyone' ? 'administration' : rule.operation,
       action: permission,
-      subject: { type: 'route', id: `${request.method} ${request.routeOptions.url}` },
+      subject,
       actor: actorOf(request),
-      detail: { code: problem.code, ...(id === undefined ? {} : { id }) },
+      detail: { code: problem.code, ...(id === undefined || id === subject.id ? {} : { id }) },
     })
     throw problem
   }
@@ -102,11 +123,6 @@ export const installGuards = (app: FastifyInstance, engines: Engines, keys: Issu
   app.addHook('onRequest', authenticate)
   app.addHook('preParsing', authorise)
 }
-
-const idOf = (params: unknown): string | undefined =>
-  typeof params === 'object' && params !== null && 'id' in params && typeof params.id === 'string'
-    ? params.id
-    : undefined
 
 /** Whose requests are counted together; undefined for a route that anyone may call. */
 export const callerKey = (request: FastifyRequest): string | undefined => {

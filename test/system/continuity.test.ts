@@ -217,6 +217,20 @@ describe('the story of a recording over HTTP', () => {
     expect(actionsIn(await ofRecording('asha', 'investigator'))).toContain('exhibit.added')
   })
 
+  test('tells of those as well whose role does not let them at the footage, each recording by itself', async () => {
+    const other = await by('olga', 'officer', 'POST', `/recordings/${newId()}/downloads`, { reason: 'To keep it' })
+    expect(other.status).toBe(403)
+    for (const address of [`/recordings/${recording}/downloads`, `/clips/${clip}/downloads`])
+      expect((await by('olga', 'officer', 'POST', address, { reason: 'To keep it' })).status).toBe(403)
+    const acts = shownIn(await ofRecording('sue', 'supervisor'))
+    const tried = acts.filter(({ who, outcome }) => who?.name === 'The name of olga' && outcome === 'denied')
+    expect(tried.map(({ action, subject }) => [action, subject])).toEqual([
+      ['recording.download', { type: 'recording', id: recording }],
+      ['clip.download', { type: 'clip', id: clip }],
+    ])
+    expect(tried[0]?.words).toMatch(/^Somebody asked .*, and was refused\.$/)
+  })
+
   test('is under a signed head of the log soon, and each act proves to be there to anybody', async () => {
     const story = await eventually('a head over all that was done before', async () => {
       const found = await ofRecording('ada', 'auditor')
