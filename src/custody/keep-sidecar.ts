@@ -4,7 +4,9 @@ import type { Engines } from '../engines/engines.ts'
 import { inTransaction, type Tx } from '../engines/postgres.ts'
 import type { RecordingRow } from '../engines/tables.ts'
 import type { Outcome, Run } from '../jobs/catalogue.ts'
+import { owe } from '../jobs/outbox.ts'
 import { signingKey } from '../ledger/keys/receipt-keys.ts'
+import { currentLog } from '../ledger/log/log.ts'
 import { signStatement } from '../ledger/statement.ts'
 import { entriesInPart, type SidecarClaims, type SidecarPart, sidecarKey, sidecarType } from './sidecar.ts'
 import { entriesAt, factsIn, partWith } from './sidecar-contents.ts'
@@ -12,6 +14,9 @@ import { clearSidecar, sidecarObjects } from './sidecar-objects.ts'
 import { factsAbout, noteSidecar, placesAbout, recordingToKeep, takeSidecar } from './sidecar-queries.ts'
 
 type Job = Pick<Run, 'fence' | 'progress' | 'signal'>
+
+/** How long it is until a sidecar is looked at again that waits for a halted log. */
+const haltedMs = 60_000
 
 /** Its original is deleted, or was never more than a second object of another. */
 const isGone = ({ status, duplicateOf, quarantinedBecause }: RecordingRow): boolean =>
@@ -36,6 +41,13 @@ const keepIn = async (tx: Tx, engines: Engines, id: RecordingId, run: Job): Prom
   const found = await recordingToKeep(tx, id)
   if (found === undefined) return { outcome: 'skipped', because: 'there is no such recording' }
   const { recording, erasing } = found
+  if (!erasing && !isGone(recording) && (await currentLog(tx))?.halted) {
+    // What the log had, and this database perhaps has not, may stand in the sidecar alone.
+    await run.fence(tx)
+    const dueAt = new Date(engines.clock.now().getTime() + haltedMs)
+    await owe(tx, engines.clock, 'keep-sidecar', { recordingId: id }, { cause: null, dueAt })
+    return { outcome: 'skipped', because: 'the log is halted: the sidecar stays as it is meanwhile' }
+  }
   await takeSidecar(tx, id)
   if (erasing) return { outcome: 'skipped', because: 'the recording is being erased' }
   if (isGone(recording)) {

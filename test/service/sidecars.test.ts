@@ -107,6 +107,28 @@ describe('what a sidecar holds', () => {
     expect((await soundSidecar(engines, other)).leaves.size).toBe(1)
   })
 
+  test('stays as it is while the log is halted, since it may know what an older database does not, and is kept after that', async () => {
+    const id = await kept(engines, randomBytes(10))
+    await tell(engines, id, 3)
+    await keepOwed(engines)
+    const before = await readSidecar(engines, id)
+    await tell(engines, id)
+    expect(await owed(engines)).toEqual([id])
+    const halted = async (why: string | null) => await engines.db.updateTable('logs').set({ halted: why }).execute()
+    await halted('This database is an older one.')
+    expect(await runOwed(engines)).toEqual(['skipped'])
+    expect(await readSidecar(engines, id)).toEqual(before)
+    expect(await owed(engines)).toEqual([id])
+    await halted(null)
+    await engines.db
+      .updateTable('jobs')
+      .set({ dueAt: new Date(0) })
+      .where('state', '=', 'owed')
+      .execute()
+    expect(await keepOwed(engines)).toEqual(['done'])
+    expect((await soundSidecar(engines, id)).leaves.size).toBe(4)
+  })
+
   test('names the exhibits and clips by their ids alone', async () => {
     const id = await kept(engines, randomBytes(10))
     await caseWith(engines, await aPerson(engines, 'investigator'), [id])
