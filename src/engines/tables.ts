@@ -38,6 +38,8 @@ type PeopleTable = {
   roles: Born<string[]>
   firstSeenAt: At
   suspendedAt: MaybeAt
+  /** When their last suspension was lifted. */
+  resumedAt: MaybeAt
 }
 type OfficersTable = { collar: Collar; person: PersonId | null; firstSeenAt: At }
 

@@ -69,7 +69,8 @@ export const setSuspension = async (
     const person = await personForUpdate(tx, id)
     if (person === undefined) throw new Problem('not-found', 'Nobody with this id has signed in here.')
     if ((person.suspendedAt !== null) === suspended) return
-    await setPersonSuspended(tx, id, suspended ? clock.now() : null)
+    const now = clock.now()
+    await setPersonSuspended(tx, id, suspended ? { suspendedAt: now } : { suspendedAt: null, resumedAt: now })
     await record(tx, clock, {
       operation: 'administration',
       action: suspended ? 'person.suspended' : 'person.resumed',

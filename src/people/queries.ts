@@ -60,8 +60,13 @@ export const holdPerson = async (tx: Tx, id: PersonId): Promise<boolean> => {
   return suspendedAt !== null
 }
 
-export const setPersonSuspended = async (tx: Tx, id: PersonId, suspendedAt: Date | null): Promise<void> => {
-  await tx.updateTable('people').set({ suspendedAt }).where('id', '=', id).execute()
+/** Suspends a person, or lifts it: one of the two times is null. */
+export const setPersonSuspended = async (
+  tx: Tx,
+  id: PersonId,
+  times: { suspendedAt: Date } | { suspendedAt: null; resumedAt: Date },
+): Promise<void> => {
+  await tx.updateTable('people').set(times).where('id', '=', id).execute()
 }
 
 /** One page of people in the order they were first seen: those after `after`, one more than `limit` if there are more. */

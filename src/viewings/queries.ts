@@ -75,10 +75,12 @@ const viewings = (db: Db) =>
       'viewings.id',
       'viewings.person',
       'viewings.recording',
+      'viewings.openedAt',
       'viewings.expiresAt',
       'viewings.endedAt',
       'viewings.watched',
       'people.suspendedAt',
+      'people.resumedAt',
       'recordings.status',
     ])
 
@@ -211,10 +213,11 @@ export const writeWatched = async (db: Db, writes: readonly WatchedWrite[]): Pro
   return new Set(written.rows.map(({ id }) => id))
 }
 
-// Expired, or its person suspended, or its recording no longer to be seen.
+// Expired, or its person suspended since it was opened, or its recording no longer to be seen.
 const overAt = (now: Date) => sql<boolean>`(
   viewings.expires_at <= ${now}
-  or exists (select from people where people.id = viewings.person and people.suspended_at is not null)
+  or exists (select from people where people.id = viewings.person
+    and (people.suspended_at is not null or people.resumed_at >= viewings.opened_at))
   or exists (select from recordings where recordings.id = viewings.recording
     and recordings.status not in (${sql.join([...seenStatuses])}))
 )`

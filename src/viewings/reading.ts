@@ -10,7 +10,7 @@ import { masterPlaylist, mediaPlaylist } from './playlists.ts'
 import { movingRenditions, peakOf, piecesOf, stillRendition, viewingFacts } from './queries.ts'
 import { storyboardIndex } from './storyboard.ts'
 import { isComplete, isPlayable, whyUnplayable } from './viewing.ts'
-import { refuseUnmade, viewingAt } from './watching.ts'
+import { liveOn, refuseUnmade, viewingAt } from './watching.ts'
 
 /** A viewing's row is never deleted. */
 const factsOf = async (engines: Engines, id: ViewingId) => {
@@ -47,9 +47,11 @@ export const readViewing = async (engines: Engines, person: Person, id: ViewingI
   }
 }
 
-/** What the player shows beside the picture. */
-export const stateAt = async (engines: Engines, token: string) => {
-  const { id } = await viewingAt(engines, token)
+/** What the player shows beside the picture. `active`: somebody watches, and the viewing lives on. */
+export const stateAt = async (engines: Engines, token: string, active = false) => {
+  const viewing = await viewingAt(engines, token)
+  if (active) await liveOn(engines, viewing)
+  const { id } = viewing
   const facts = await factsOf(engines, id)
   const moving = await movingRenditions(engines.db, facts.recording)
   const howFar = (kind: 'hls' | 'proxy') => {

@@ -89,6 +89,12 @@ const HowFar = orNull(
   }),
 )
 
+export const Activity = Type.Object({
+  active: Type.Optional(
+    Type.Boolean({ description: 'Somebody watches or moves about in what has come already: the viewing lives on' }),
+  ),
+})
+
 export const ViewingState = Type.Object(
   {
     id: IdOf.viewing,

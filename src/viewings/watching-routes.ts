@@ -6,7 +6,7 @@ import { problems } from '../base/problem-schema.ts'
 import type { Engines } from '../engines/engines.ts'
 import { sendBytes } from '../engines/sending.ts'
 import { masterAt, mediaAt, stateAt, storyboardAt } from './reading.ts'
-import { bytes, Token, text, ViewingState } from './schemas.ts'
+import { Activity, bytes, Token, text, ViewingState } from './schemas.ts'
 import { openServed, pictureAt, type Served, segmentAt } from './watching.ts'
 
 const tags = ['viewings']
@@ -43,10 +43,11 @@ export const watchingRoutes =
           summary: 'What is being watched, and how far it is made',
           tags,
           params,
+          querystring: Activity,
           response: { 200: ViewingState, ...problems(...refusals) },
         },
       },
-      async (request) => await stateAt(engines, request.params.token),
+      async (request) => await stateAt(engines, request.params.token, request.query.active ?? false),
     )
 
     app.get(

@@ -13,6 +13,14 @@ import { type ViewingRow, viewingByToken, viewingWithObject, type WatchedWrite, 
 import { isComplete, isPlayable, whyUnplayable, whyUnseen } from './viewing.ts'
 import { covers, withRange } from './watched.ts'
 
+/** Why a viewing has ended, in words; undefined while it is open. */
+const whyOver = ({ clock, config }: Engines, viewing: ViewingRow): string | undefined => {
+  const { endedAt, expiresAt, openedAt, resumedAt } = viewing
+  if (expiresAt <= clock.now()) return `Nothing was watched for ${config.VIEWING_MINUTES} minutes.`
+  if (resumedAt !== null && resumedAt >= openedAt) return 'The account that opened it was suspended meanwhile.'
+  return endedAt === null ? undefined : 'It was closed.'
+}
+
 /**
  * The viewing, if it is still open, its person still allowed and its recording still to be seen. A refusal of one that was
  * open is recorded. Throws `not-found`, `viewing-ended`, `suspended`, `quarantined`, `erased`, `conflict`.
@@ -23,12 +31,8 @@ const admit = async <Row extends ViewingRow>(engines: Engines, found: Row | unde
     found.suspendedAt === null
       ? whyUnseen(found.status)
       : new Problem('suspended', 'The account that opened this viewing is suspended.')
-  const expired = found.expiresAt <= engines.clock.now()
-  if (found.endedAt !== null || expired) {
-    const minutes = engines.config.VIEWING_MINUTES
-    const detail = expired ? `Nothing was watched for ${minutes} minutes.` : 'It was closed.'
-    throw refusal ?? new Problem('viewing-ended', detail)
-  }
+  const over = whyOver(engines, found)
+  if (over !== undefined) throw refusal ?? new Problem('viewing-ended', over)
   if (refusal === undefined) return found
   await recordRefusal(engines, {
     operation: 'consultation',
@@ -86,6 +90,15 @@ const noteWatched = async (
   if (await writerOf(engines.db)({ viewing, changed, now, expiresAt })) return
   // Another segment of the same viewing was quicker, or it has ended.
   await noteWatched(engines, token, await viewingAt(engines, token), range)
+}
+
+/** Lets a viewing live on in which somebody moves about in what they were given already. */
+export const liveOn = async (engines: Engines, viewing: ViewingRow): Promise<void> => {
+  const now = engines.clock.now()
+  const expiresAt = endAfter(engines, now)
+  if (expiresAt.getTime() - viewing.expiresAt.getTime() < extendMs) return
+  // A segment that is written at the same moment does as much.
+  await writerOf(engines.db)({ viewing, changed: viewing.watched, now, expiresAt })
 }
 
 /** An object that may be served. `range` is what of the recording it shows, where it counts as watched. */

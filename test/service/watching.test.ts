@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { RecordingId, ViewingId } from '../../src/base/ids.ts'
 import type { Clock } from '../../src/engines/clock.ts'
 import type { Engines } from '../../src/engines/engines.ts'
+import { setSuspension } from '../../src/people/actions.ts'
 import type { Person } from '../../src/people/person.ts'
 import { closeViewing, closeViewings } from '../../src/viewings/closing.ts'
 import { openViewing } from '../../src/viewings/opening.ts'
@@ -89,6 +90,39 @@ describe('a token', () => {
       storyboardAt(engines, token),
     ]
     expect(await Promise.all(works.map(codeOf))).toEqual(works.map(() => 'viewing-ended'))
+  })
+
+  test('lives on as well while somebody moves about in what has come already, and not because a page asks how it is', async () => {
+    const { id, token } = await opened()
+    later(500)
+    await stateAt(engines, token)
+    expect((await rowOf(id)).expiresAt).toEqual(new Date(now.getTime() + 100_000))
+    const before = (await rowOf(id)).watched
+    await stateAt(engines, token, true)
+    expect(await rowOf(id)).toMatchObject({ expiresAt: new Date(now.getTime() + 600_000), watched: before })
+    later(599)
+    expect(await codeOf(watch(token, '00001.m4s'))).toBe('accepted')
+    later(601)
+    expect(await codeOf(stateAt(engines, token, true))).toBe('viewing-ended')
+  })
+
+  test('does not come back with its person, whose suspension was lifted before anybody asked', async () => {
+    const person = await someone(engines, ['investigator'])
+    const supervisor = await someone(engines, ['admin'])
+    const { recording, token } = await opened(person)
+    later(1)
+    const suspend = async (suspended: boolean) =>
+      await setSuspension(engines, supervisor, person.id, suspended, 'A mistake')
+    await suspend(true)
+    await suspend(false)
+    later(1)
+    expect(await problemOf(watch(token, '00001.m4s'))).toMatchObject({
+      code: 'viewing-ended',
+      message: expect.stringContaining('suspended meanwhile'),
+    })
+    expect(await closeViewings(engines, never)).toBeGreaterThan(0)
+    expect(await endings(recording)).toHaveLength(1)
+    expect(await codeOf(watch((await opened(person)).token, '00001.m4s'))).toBe('accepted')
   })
 
   test('ends when its person is suspended, which is recorded at the first segment, and says so afterwards', async () => {

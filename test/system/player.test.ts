@@ -71,6 +71,16 @@ const video = async <T>(page: Page, property: string): Promise<T> =>
 const showsFrame = async (page: Page, frame: number): Promise<void> =>
   await expect.poll(async () => await frameShown(page), patience).toBe(frame)
 
+/** What the page asked of its viewing, from now on. */
+const questionsOf = (page: Page): string[] => {
+  const asked: string[] = []
+  page.on('request', (request) => {
+    const { pathname, search } = new URL(request.url())
+    if (pathname.endsWith('/state')) asked.push(search)
+  })
+  return asked
+}
+
 /** What axe finds that is serious or worse. */
 const barriers = async (page: Page): Promise<string[]> => {
   await page.evaluate(axe)
@@ -80,6 +90,14 @@ const barriers = async (page: Page): Promise<string[]> => {
 }
 
 describe('the player', () => {
+  it('lets the viewing live on while somebody steps from frame to frame, though no segment is asked for', async () => {
+    await using screen = await watch()
+    const asked = questionsOf(screen.page)
+    await screen.page.keyboard.press('.')
+    await showsFrame(screen.page, 1)
+    await expect.poll(() => asked, patience).toContain('?active=true')
+  })
+
   it('plays: frames change, the clock goes with them, seeks and steps land on the frame asked for', async () => {
     await using screen = await watch()
     const { page } = screen

@@ -85,7 +85,17 @@ const start = async () => {
   }
 }
 
+/** So long after the last key or touch somebody is still at work on a picture that stands. */
+const activeMs = 60_000
+let touchedAt = performance.now()
+for (const event of ['keydown', 'pointerdown']) {
+  addEventListener(event, () => {
+    touchedAt = performance.now()
+  })
+}
+
 const following = followViewing({
+  isActive: () => !video.paused || performance.now() - touchedAt < activeMs,
   onViewing: (now) => {
     viewing = now
     if (now.recording.picture && video.poster === '') video.poster = 'poster.jpg'

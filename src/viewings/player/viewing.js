@@ -39,10 +39,15 @@ export const stillMaking = ({ playable }) =>
   [playable.hls, playable.proxy].some((part) => part?.state === 'owed' || part?.state === 'working')
 
 /**
- * Asks now and then on, sooner while something is still being made.
- * @param {{ onViewing(viewing: Viewing): void; onRefused(refusal: Refusal): void; onLost(): void }} on
+ * Asks now and then on, sooner while something is still being made. While `isActive`, the server lets the viewing live on.
+ * @param {{
+ *   isActive(): boolean
+ *   onViewing(viewing: Viewing): void
+ *   onRefused(refusal: Refusal): void
+ *   onLost(): void
+ * }} on
  */
-export const followViewing = ({ onViewing, onRefused, onLost }) => {
+export const followViewing = ({ isActive, onViewing, onRefused, onLost }) => {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer
   let over = false
@@ -54,7 +59,10 @@ export const followViewing = ({ onViewing, onRefused, onLost }) => {
     clearTimeout(timer)
     let seconds = 5
     try {
-      const answer = await fetch('state', { cache: 'no-store', signal: AbortSignal.timeout(15_000) })
+      const answer = await fetch(isActive() ? 'state?active=true' : 'state', {
+        cache: 'no-store',
+        signal: AbortSignal.timeout(15_000),
+      })
       if (final.has(answer.status) && !answer.headers.has('retry-after')) {
         over = true
         onRefused(await refusalOf(answer))
