@@ -114,7 +114,11 @@ export const requestBundle = async (
         case: id,
         schedule,
         includeOriginals,
-        exhibits: exhibits.map(({ exhibit, reference, number }) => ({ exhibit, reference, item: number })),
+        // With the footage of each: whoever checks the bundle can tell that no exhibit took the place of another.
+        exhibits: exhibits.map(({ exhibit, reference, number, recording, clip }) => ({
+          ...{ exhibit, reference, item: number, recording },
+          ...(clip === null ? {} : { clip }),
+        })),
       },
     })
     const job = await owe(

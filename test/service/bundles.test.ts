@@ -272,7 +272,7 @@ describe('a bundle', () => {
       actor: { id: dora.id, role: 'disclosure' },
       recipient: 'CPS London North',
       purpose: 'Initial details',
-      detail: { case: caseId, schedule: 1, exhibits: [{ reference: 'AB/1', item: 1 }, {}, {}] },
+      detail: { case: caseId, schedule: 1, exhibits: [{ reference: 'AB/1', item: 1, recording }, {}, { recording }] },
     })
     expect(made).toMatchObject({ action: 'bundle.made', recipient: 'CPS London North', actor: { kind: 'service' } })
     const about = (await entriesAbout(engines, recording)).filter(({ action }) => action === 'recording.disclosed')
@@ -390,6 +390,7 @@ test('the original goes with a clip where it was asked for, and once', async () 
   const { wrong, files } = await checkedBag(place)
   expect(wrong).toEqual([])
   expect(files.filter((name) => name.includes('original'))).toEqual(['data/exhibits/C_1/original-BWC_0417.mp4'])
+  expect(await verifyBundle(place)).toMatchObject({ findings: [], exhibits: 2, asked: true })
   expect(await readFile(path.join(place, 'data/exhibits/C_1/original-BWC_0417.mp4'))).toEqual(
     await readFile(path.join(folder, 'BWC 0417.mp4')),
   )
