@@ -30,14 +30,21 @@ const inOrder = (value: Value): string => {
 
 const asHex = (digit: string): string => digit.repeat(32)
 
+type Act = { id: EntryId; action: string; subject: { type: string; id: string }; actor: string; detail: Value }
+
 /** An entry as the ledger discloses it, its purpose withheld; and its leaf. */
-const discloseEntry = (id: EntryId, action: string, subject: { type: string; id: string }, actor: Value) => {
+const discloseEntry = ({ id, action, subject, actor: name, detail }: Act) => {
   const seal = (salt: string, value: Value): Sha256 => sha256(Buffer.from(salt, 'hex'), inOrder(value))
-  const sealed = { actor: seal(asHex('1'), actor), purpose: seal(asHex('2'), 'kept to ourselves') }
+  const actor = { kind: 'service', id: name }
+  const sealed = {
+    ...{ actor: seal(asHex('1'), actor), purpose: seal(asHex('2'), 'kept to ourselves') },
+    detail: seal(asHex('4'), detail),
+  }
   const at = '2026-11-25T22:15:10.000000Z'
   const entry = { v: 1, id, at, operation: 'collection', action, subject, outcome: 'allowed', sealed }
   const leaf = sha256(Buffer.from(asHex('3'), 'hex'), inOrder(entry))
-  return { leaf, disclosed: { entry, salt: asHex('3'), parts: { actor: { value: actor, salt: asHex('1') } } } }
+  const parts = { actor: { value: actor, salt: asHex('1') }, detail: { value: detail, salt: asHex('4') } }
+  return { leaf, disclosed: { entry, salt: asHex('3'), parts } }
 }
 
 const makeKey = (
@@ -137,38 +144,56 @@ type Wanted = {
   privateKey?: KeyObject
   logKey?: KeyObject
   witnessKey?: KeyObject
+  /** Says that originals were asked for as well, and puts none beside the clip. */
+  includeOriginals?: boolean
+  /** Where the ids come from, for bytes that are the same each time. */
+  nextId?: () => string
 }
 
 /**
  * A bundle of one recording and one clip of another, made from the layout that docs/verify.md describes and apart from the
  * product's own maker.
  */
-export const buildBundle = ({ recording, clip, title = 'A case', page, ...signing }: Wanted): Built => {
+export const buildBundle = ({
+  recording,
+  clip,
+  title = 'A case',
+  page,
+  nextId = newId,
+  includeOriginals = false,
+  ...signing
+}: Wanted): Built => {
+  const next = <Id extends string>(): Id => nextId() as Id
   const signer = makeKey(signing.privateKey)
-  const bundle = newId<BundleId>()
+  const bundle = next<BundleId>()
   const top = `exhibit-bundle-${bundle}`
   const files: Files = new Map()
-  const theCase = { id: newId<CaseId>(), reference: 'OP/2026/7', title }
+  const theCase = { id: next<CaseId>(), reference: 'OP/2026/7', title }
   const entries: BundleStory['entries'] = []
   const receipts: BundleStory['receipts'] = []
   const leaves: string[] = []
+  const asked: Value[] = []
+
+  /** Writes an entry, and answers its path and its leaf. */
+  const enter = (act: Act): { path: string; leaf: string } => {
+    const { leaf, disclosed } = discloseEntry(act)
+    const place = `proofs/entries/${entries.length + 1}`
+    leaves.push(leaf)
+    entries.push({ path: `${place}.entry.json`, proof: { path: `${place}.tlog-proof`, text: '' }, ...disclosed })
+    files.set(`${place}.entry.json`, json(disclosed))
+    return { path: `${place}.entry.json`, leaf }
+  }
 
   const take = (bytes: Buffer, filename: string): Provenance['source'] => {
-    const id = newId<RecordingId>()
-    const entryId = newId<EntryId>()
-    const subject = { type: 'recording', id }
-    const actor = { kind: 'service', id: 'take-into-custody' }
-    const { leaf, disclosed } = discloseEntry(entryId, 'recording.verified', subject, actor)
-    const entryPath = `proofs/entries/${entries.length + 1}.entry.json`
-    leaves.push(leaf)
-    entries.push({
-      path: entryPath,
-      proof: { path: entryPath.replace('.entry.json', '.tlog-proof'), text: '' },
-      ...disclosed,
-    })
-    files.set(entryPath, json(disclosed))
+    const [id, entryId] = [next<RecordingId>(), next<EntryId>()]
     const facts = { camera: 'BWC-004217' as CameraSerial, filename, size: bytes.length, sha256: sha256(bytes) }
-    const stated = { iss: 'exhibit.example.org', iat: 1795644910, uploadId: newId<UploadId>(), recordingId: id }
+    const upload = next<UploadId>()
+    const { camera, size, sha256: digest } = facts
+    const { leaf } = enter({
+      ...{ id: entryId, action: 'recording.verified', subject: { type: 'recording', id }, actor: 'take-into-custody' },
+      detail: { upload, camera, size, sha256: digest },
+    })
+    const stated = { iss: 'exhibit.example.org', iat: 1795644910, uploadId: upload, recordingId: id }
     const jws = signed({ ...stated, ...facts, readBackAt: '2026-11-25T22:15:10.000Z', entryId, leaf }, signer)
     const receipt = `proofs/receipts/${id}.jws`
     receipts.push({ path: receipt, recording: id, jws })
@@ -192,6 +217,7 @@ export const buildBundle = ({ recording, clip, title = 'A case', page, ...signin
     const folder = `data/exhibits/AB_${item}`
     const source = take(original ?? bytes, `BWC_000${item}.MP4`)
     const kind = original === null ? 'recording' : 'clip'
+    const at = '2026-11-25T22:15:10.000Z'
     const media: MediaFile = {
       ...fileOf(`${folder}/${original === null ? source.filename : 'clip.mp4'}`, bytes),
       made: original === null ? 'original' : 'clip',
@@ -199,12 +225,27 @@ export const buildBundle = ({ recording, clip, title = 'A case', page, ...signin
     }
     files.set(media.path, bytes)
     const about = {
-      id: newId<ExhibitId>(),
+      id: next<ExhibitId>(),
       reference: `AB/${item}`,
       item,
       kind,
       description: `What AB/${item} shows`,
     } as const
+    const taken = entries.at(-1)?.path ?? null
+    const cut = { id: next<ClipId>(), size: bytes.length, sha256: sha256(bytes) }
+    const { id: clipId, ...ofClip } = cut
+    const made =
+      original === null
+        ? null
+        : enter({
+            ...{ id: next<EntryId>(), action: 'clip.cut', actor: 'cut-clip' },
+            subject: { type: 'recording', id: source.recording },
+            detail: { clip: clipId, ...ofClip, frames: 25, method: 'encoded', first: 1, last: 1.96, tool: 'ffmpeg' },
+          })
+    asked.push({
+      ...{ exhibit: about.id, reference: about.reference, item, recording: source.recording },
+      ...(original === null ? {} : { clip: clipId }),
+    })
     const provenance: Provenance = {
       v: 1,
       bundle,
@@ -215,9 +256,7 @@ export const buildBundle = ({ recording, clip, title = 'A case', page, ...signin
         original === null
           ? null
           : {
-              id: newId<ClipId>(),
-              size: bytes.length,
-              sha256: sha256(bytes),
+              ...cut,
               v: 1,
               source: {
                 ...{ recording: source.recording, sha256: source.sha256, size: source.size, objectVersion: 'v1' },
@@ -253,22 +292,29 @@ export const buildBundle = ({ recording, clip, title = 'A case', page, ...signin
       story: [
         { at: source.recordedAt, words: 'Recorded by the camera BWC-004217.', entry: null, leaf: null },
         {
-          at: '2026-11-25T22:15:10.000Z',
+          at,
           words: 'Stored, read back whole, and receipted.',
-          entry: entries.at(-1)?.path ?? null,
+          entry: taken,
           leaf: { index: 0, size: 0 },
         },
+        ...(made === null ? [] : [{ at, words: 'Cut, and published.', entry: made.path, leaf: { index: 0, size: 0 } }]),
       ],
     }
   }
 
   const exhibits = [exhibit(1, recording, null), exhibit(2, clip, Buffer.concat([recording, clip]))]
+  const entry = next<EntryId>()
+  enter({
+    ...{ id: entry, action: 'bundle.asked', subject: { type: 'bundle', id: bundle }, actor: 'bundle.request' },
+    detail: { case: theCase.id, schedule: 1, includeOriginals, exhibits: asked },
+  })
   const { built: log, indexes, proofs } = growLog(leaves, signing)
   for (const [n, entry] of entries.entries()) {
     const [index = 0, text = ''] = [indexes[n], proofs[n]]
     entry.proof.text = text
     files.set(entry.proof.path, Buffer.from(text))
-    for (const line of exhibits[n]?.story ?? []) if (line.entry === entry.path) line.leaf = { index, size: log.size }
+    for (const line of exhibits.flatMap(({ story }) => story))
+      if (line.entry === entry.path) line.leaf = { index, size: log.size }
   }
   const schedule = exhibits.map(({ item, reference, description, media }) => ({
     ...{ item, reference, description, content: 'Footage', location: media.path, range: 'the whole', evidence: 'Yes' },
@@ -294,7 +340,7 @@ export const buildBundle = ({ recording, clip, title = 'A case', page, ...signin
         recipient: 'The defence',
         purpose: 'Disclosure',
       },
-      ...{ includeOriginals: false, schedule: 1, entry: newId<EntryId>() },
+      ...{ includeOriginals, schedule: 1, entry },
     },
     case: theCase,
     exhibits,

@@ -92,7 +92,10 @@ PROOFS
   this bundle. An entry's parts (who, what for, details) are sealed in it by
   SHA-256(salt + canonical JSON); the parts meant for you are beside it, with
   their salts. SHA-256(salt + canonical entry) is its leaf in the log; that of
-  the entry of a recording's verification is in its receipt too.
+  the entry of a recording's verification is in its receipt too. The SHA-256 and
+  the size of an exhibit are in the details of an entry: for a recording, with a
+  receipt or without, of recording.verified; for a clip, of clip.cut. The details
+  of bundle.asked list the exhibits that belong to this bundle.
 
   Beside each <n>.entry.json is <n>.tlog-proof: that its leaf is in the log. It
   gives the leaf (extra) and its place (index), the hashes on the way from there

@@ -7,6 +7,7 @@ import { checkExhibits, type Exhibits } from './verify/exhibits.ts'
 import { bytesOf, type Find, type Finding } from './verify/finding.ts'
 import { openFolder } from './verify/folder.ts'
 import { carriesProofs, checkProofs, noProofs, type Proofs } from './verify/proofs.ts'
+import type { Provenance } from './verify/provenance.ts'
 import { digestOf } from './verify/reading.ts'
 import { checkReceipts, keysInside } from './verify/receipts.ts'
 import type { Source } from './verify/source.ts'
@@ -23,6 +24,14 @@ export type BundleVerdict = {
   /** Of these files the digests are those of the manifests. */
   right: number
   exhibits: number
+  /** Whether the entry of its being asked for is here, which lists the exhibits. */
+  asked: boolean
+  /** References of exhibits without a receipt of their recording. */
+  withoutReceipt: string[]
+  /** References of exhibits for whose footage neither a receipt nor a proof speaks under a key that was given. */
+  alone: string[]
+  /** Viewing copies: for them nothing ever speaks but the bundle. */
+  copies: number
   /** Receipts that hold; `leaves` of them name an entry that is disclosed here and has the leaf they state. */
   receipts: number
   leaves: number
@@ -86,6 +95,8 @@ const checkDigests = async (
   return right
 }
 
+const referenceOf = ({ exhibit }: Provenance): string => exhibit.reference
+
 /**
  * Checks a bundle, as a ZIP or unpacked, in memory that does not grow with its footage. Never stops at the first thing
  * that is wrong. Throws only what the system says where `path` itself cannot be opened.
@@ -108,7 +119,11 @@ export const verifyBundle = async (path: string, options: Options = {}): Promise
   const proofs = carriesProofs(source, bag, inside.logs.length)
     ? await checkProofs(source, bag, { leaves, receipts }, asked, find)
     : noProofs(asked, find)
-  const exhibits = await checkExhibits(source, bag, { receipts, proofs }, find)
+  const exhibits = await checkExhibits(source, bag, { receipts, leaves, proofs }, find)
+  const all = [...exhibits.all.values()]
+  const byLog = logKeys.length > 0 && proofs.carried && proofs.proven === leaves.size
+  const byReceipt = ({ clip, source: { receipt } }: Provenance): boolean =>
+    keys.length > 0 && clip === null && receipt !== null && receipts.has(receipt)
   const right = await checkDigests(source, bag, exhibits.stated, find, onBytes)
   const there = [...source.members.values()].filter(({ barred }) => barred === undefined)
   return {
@@ -119,6 +134,10 @@ export const verifyBundle = async (path: string, options: Options = {}): Promise
     bytes: there.reduce((sum, { size }) => sum + size, 0),
     right,
     exhibits: exhibits.count,
+    asked: exhibits.asked,
+    withoutReceipt: all.filter(({ source: { receipt } }) => receipt === null).map(referenceOf),
+    alone: all.filter((said) => !byLog && !byReceipt(said)).map(referenceOf),
+    copies: all.flatMap(({ files }) => files).filter(({ made }) => made === 'viewing-copy').length,
     receipts: receipts.size,
     leaves: held,
     entries: leaves.size,

@@ -56,7 +56,7 @@ const withProgress = async (path: string, believed: Believed, progress: Progress
 }
 
 const inLines = (path: string, verdict: BundleVerdict): string => {
-  const { kind, files, bytes, right, exhibits, receipts, leaves, entries, findings, bundle } = verdict
+  const { kind, files, bytes, right, exhibits, asked, receipts, leaves, entries, findings, bundle } = verdict
   const lines = [
     `${printable(path)}: ${kind === 'zip' ? 'a ZIP' : 'a folder'}, ${counted(files, 'file')}, ${inBytes(bytes)}`,
     ...(bundle === null ? [] : [`bundle ${printable(bundle)}`]),
@@ -67,20 +67,42 @@ const inLines = (path: string, verdict: BundleVerdict): string => {
   }
   if (findings.length > 0) lines.push('')
   lines.push(`${right === files - 1 ? '✓' : ' '} ${counted(right, 'file')} with the SHA-256 that the manifests state`)
-  lines.push(`  ${counted(exhibits, 'exhibit')}`)
+  lines.push(`  ${counted(exhibits, 'exhibit')}${asked ? ', held against the list in the entry of the request' : ''}`)
   lines.push(
     `  ${counted(receipts, 'receipt')} signed right${leaves > 0 ? `; the ledger's entry of ${leaves} is here and fits` : ''}`,
   )
   lines.push(`  ${counted(entries, 'entry').replace(/entrys$/, 'entries')} of the ledger disclosed`)
   lines.push(...proofsInWords(verdict))
-  lines.push('', ...keysInWords(verdict), ...logKeysInWords(verdict), '')
-  lines.push(
-    verdict.ok
-      ? '✓ Verified: nothing is missing, nothing was added, nothing was altered.'
-      : `✗ NOT verified: ${counted(findings.length, 'thing')} found, named above.`,
-  )
+  lines.push('', ...keysInWords(verdict), ...logKeysInWords(verdict), ...aloneInWords(verdict), '')
+  lines.push(lastWord(verdict))
   return lines.join('\n')
 }
+
+const lastWord = ({ ok, findings, proofs: { carried } }: BundleVerdict): string => {
+  if (!ok) return `✗ NOT verified: ${counted(findings.length, 'thing')} found, named above.`
+  return carried
+    ? '✓ Verified: nothing is missing, nothing was added, nothing was altered.'
+    : '✓ It agrees with itself: by its own words nothing is missing, added or altered. What is marked ! nothing else says.'
+}
+
+const named = (references: readonly string[]): string => references.map(printable).join(', ')
+
+/** What the reader has to take from whoever handed the bundle on. */
+const aloneInWords = ({ exhibits, alone, copies, asked, proofs: { carried } }: BundleVerdict): string[] => [
+  ...(alone.length === 0
+    ? []
+    : [
+        `! Nothing but the bundle itself speaks for ${alone.length === exhibits ? 'any exhibit: ' : ''}${named(alone)}.`,
+      ]),
+  ...(carried
+    ? []
+    : [`! Nothing proves that these exhibits are all${asked ? ', though the entry of the request lists them' : ''}.`]),
+  ...(copies === 0
+    ? []
+    : [
+        `  ${counted(copies, 'viewing copy').replace(/copys$/, 'copies')}: never evidence, and nothing speaks for them.`,
+      ]),
+]
 
 const proofsInWords = ({ proofs: { carried, proven, heads }, entries }: BundleVerdict): string[] => {
   if (!carried) {
@@ -107,9 +129,16 @@ const logKeysInWords = ({ logKeys: { from, vkeys }, proofs: { carried, heads } }
   ]
 }
 
-const keysInWords = ({ keys: { from, kids }, receipts }: BundleVerdict): string[] => {
-  if (from === 'given') return [`  Receipts were checked with the keys you gave: ${kids.join(', ')}.`]
+const keysInWords = (verdict: BundleVerdict): string[] => {
+  const { withoutReceipt: without } = verdict
+  const none = `! There is no receipt of ${named(without)}: none is signed where only a part of a recording came into custody.`
+  return [...(without.length === 0 ? [] : [none]), ...receiptsInWords(verdict)]
+}
+
+const receiptsInWords = ({ keys: { from, kids }, receipts, withoutReceipt }: BundleVerdict): string[] => {
   if (receipts === 0) return ['  No receipt was verified.']
+  const which = withoutReceipt.length === 0 ? 'Receipts' : 'Of the others, the receipts'
+  if (from === 'given') return [`  ${which} were checked with the keys you gave: ${kids.join(', ')}.`]
   return [
     '! The keys came with the bundle, so the receipts prove only that it agrees with itself. Get the keys from the',
     '  installation, or from somebody you know, and give them with --key. They must be among:',

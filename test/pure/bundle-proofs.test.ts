@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type NoteKey, parseVkey } from '../../src/base/note.ts'
 import { type BundleVerdict, verifyBundle } from '../../src/bundles/verify.ts'
 import { asFolder, asZip, type Built, type Files, growLog, seal, withoutProofs } from '../bundle-builder.ts'
-import { expectTold, smallBundle, told } from '../bundle-verdicts.ts'
+import { expectTold, media, smallBundle, told } from '../bundle-verdicts.ts'
 import { runCommand } from '../command-line.ts'
 
 let place: string
@@ -16,6 +16,7 @@ afterAll(async () => await rm(place, { recursive: true, force: true }))
 
 const one = 'proofs/entries/1.tlog-proof'
 const two = 'proofs/entries/2.tlog-proof'
+const every = [1, 2, 3, 4].map((n) => `proofs/entries/${n}.tlog-proof`)
 const head = 'proofs/checkpoint'
 const keys = 'proofs/keys.json'
 
@@ -50,8 +51,8 @@ describe('a bundle with proofs', () => {
     const { origin, size, vkey } = built.log
     expect(await verifyBundle(await written(built))).toMatchObject({
       ok: true,
-      entries: 2,
-      proofs: { carried: true, proven: 2, heads: [{ path: head, origin, size, witnessed: [] }] },
+      entries: 4,
+      proofs: { carried: true, proven: 4, heads: [{ path: head, origin, size, witnessed: [] }] },
       logKeys: { from: 'bundle', vkeys: [vkey] },
     })
   })
@@ -66,18 +67,23 @@ describe('a bundle with proofs', () => {
 
   it.each<[string, string[], RegExp, (files: Files, built: Built) => unknown]>([
     ['a proof is gone', [`missing ${one}`], /proof that the entry beside it/, (files) => files.delete(one)],
-    ['the head is gone', [`missing ${head}`, `proof ${one}`, `proof ${two}`], /./, (files) => files.delete(head)],
+    [
+      'the head is gone',
+      [`missing ${head}`, ...every.map((proof) => `proof ${proof}`)],
+      /./,
+      (files) => files.delete(head),
+    ],
     [
       'all proofs are gone and the head stayed',
-      [`missing ${one}`, `missing ${two}`],
+      every.map((proof) => `missing ${proof}`),
       /./,
-      (files) => [files.delete(one), files.delete(two)],
+      (files) => every.map((proof) => files.delete(proof)),
     ],
     [
       'all is gone, but the key of the log',
-      [`missing ${head}`, `missing ${one}`, `missing ${two}`],
+      [head, ...every].map((gone) => `missing ${gone}`),
       /./,
-      (files) => [files.delete(one), files.delete(two), files.delete(head)],
+      (files) => [head, ...every].map((gone) => files.delete(gone)),
     ],
     [
       'a proof is beside no entry',
@@ -96,8 +102,8 @@ describe('a bundle with proofs', () => {
     [
       'a place is beyond the tree',
       [`proof ${one}`],
-      /19 leaves only/,
-      (files) => edit(files, one, 'index 3', 'index 19'),
+      /33 leaves only/,
+      (files) => edit(files, one, 'index 3', 'index 33'),
     ],
     ['a hash is another', [`proof ${one}`], /does not lead/, (files) => edit(files, one, /(?<=index 3\n)./, 'x')],
     ['a hash is missing', [`proof ${one}`], /does not lead/, (files) => edit(files, one, /(?<=index 3\n).*\n/, '')],
@@ -127,8 +133,8 @@ describe('a bundle with proofs', () => {
       [`checkpoint ${head}`],
       /a signature of the checkpoint is not by the key/,
       (files) => {
-        const other = /\n19\n(.)/.exec(textIn(files, head))?.[1] === 'x' ? 'y' : 'x'
-        for (const name of [head, one, two]) edit(files, name, /(?<=\n19\n)./, other)
+        const other = /\n33\n(.)/.exec(textIn(files, head))?.[1] === 'x' ? 'y' : 'x'
+        for (const name of [head, ...every]) edit(files, name, /(?<=\n33\n)./, other)
       },
     ],
     [
@@ -136,19 +142,19 @@ describe('a bundle with proofs', () => {
       [`checkpoint ${head}`],
       /whose key is not among those/,
       (files) => {
-        for (const name of [head, one, two])
-          edit(files, name, 'log.example.org/exhibit\n19', 'log.example.org/other\n19')
+        for (const name of [head, ...every])
+          edit(files, name, 'log.example.org/exhibit\n33', 'log.example.org/other\n33')
       },
     ],
     [
       'the head is no note',
-      [`checkpoint ${head}`, `proof ${one}`, `proof ${two}`],
+      [`checkpoint ${head}`, ...every.map((proof) => `proof ${proof}`)],
       /no signed note/,
       (files) => set(files, head, 'hello'),
     ],
     [
       'the entry that a receipt names is gone with its proof',
-      ['proof RECEIPT'],
+      ['proof RECEIPT', `exhibit ${media}`],
       /not here, so it is not proven/,
       (files) => [files.delete(one), files.delete('proofs/entries/1.entry.json')],
     ],
@@ -174,26 +180,26 @@ describe('a bundle with proofs', () => {
     const folder = await asFolder(built, await mkdtemp(path.join(place, 'folder-')))
     await rm(path.join(folder, one))
     await writeFile(path.join(folder, two), textIn(built.files, two).slice(0, -20))
-    await writeFile(path.join(folder, 'proofs/entries/3.tlog-proof'), textIn(built.files, one))
+    await writeFile(path.join(folder, 'proofs/entries/9.tlog-proof'), textIn(built.files, one))
     const verdict = await verifyBundle(folder)
     expect(told(verdict).toSorted()).toEqual([
       `altered ${two}`,
-      'extra proofs/entries/3.tlog-proof',
+      'extra proofs/entries/9.tlog-proof',
       `missing ${one}`,
       `proof ${two}`,
     ])
-    expect(verdict.proofs.proven).toBe(0)
+    expect(verdict.proofs.proven).toBe(2)
   })
 
   it('over a forged log agrees with itself, and is told by the key that was got elsewhere', async () => {
     const forge = (files: Files, { story, log }: Built): void => {
       const leaves = story.entries.map(({ proof }) => /extra (.*)/.exec(proof.text)?.[1] ?? '')
       const forged = growLog(leaves.map((leaf) => Buffer.from(leaf, 'base64').toString('hex')))
-      for (const [n, name] of [one, two].entries()) set(files, name, forged.proofs[n] ?? '')
+      for (const [n, name] of every.entries()) set(files, name, forged.proofs[n] ?? '')
       set(files, head, forged.built.checkpoint)
       edit(files, keys, new RegExp(RegExp.escape(log.vkey), 'g'), forged.built.vkey)
     }
-    expect(await resealed(forge)).toMatchObject({ ok: true, proofs: { proven: 2 }, logKeys: { from: 'bundle' } })
+    expect(await resealed(forge)).toMatchObject({ ok: true, proofs: { proven: 4 }, logKeys: { from: 'bundle' } })
     const another = await resealed(forge, { logKeys: [keyIn(smallBundle().log.vkey)] })
     expectTold(another, `checkpoint ${head}`, 'is not signed with the key')
     expect(another).toMatchObject({ proofs: { proven: 0 }, logKeys: { from: 'given' } })
@@ -210,7 +216,7 @@ describe('a bundle with proofs', () => {
 
   it('of which an entry stands in a log that was left is proven under the last head of that one', async () => {
     const verdict = await resealed((files, built) => twoLogs(files, built, 'log.example.org/old'))
-    expect(verdict).toMatchObject({ ok: true, proofs: { proven: 2 } })
+    expect(verdict).toMatchObject({ ok: true, proofs: { proven: 4 } })
     expect(verdict.proofs.heads.map(({ path: at, origin }) => [at, origin]).toSorted()).toEqual([
       [head, 'log.example.org/exhibit'],
       ['proofs/checkpoint-1', 'log.example.org/old'],
@@ -232,7 +238,7 @@ describe('a witness that is asked for', () => {
 
   it.each<[string, (files: Files) => unknown]>([
     ['has not, or with another key', () => undefined],
-    ['never saw that head', (files) => [head, one, two].map((name) => edit(files, name, /— witness.*\n/, ''))],
+    ['never saw that head', (files) => [head, ...every].map((name) => edit(files, name, /— witness.*\n/, ''))],
   ])('fails the bundle where it %s', async (_, change) => {
     const verdict = await resealed(change, { witnesses: [keyIn(smallBundle().log.witness)] })
     expect(told(verdict)).toEqual([`checkpoint ${head}`])
@@ -243,7 +249,7 @@ describe('a witness that is asked for', () => {
 describe('a bundle from before bundles carried proofs', () => {
   it('is still verified, and says that it carries none', async () => {
     const file = await written(withoutProofs(smallBundle()))
-    expect(await verifyBundle(file)).toMatchObject({ ok: true, entries: 2, proofs: { carried: false, proven: 0 } })
+    expect(await verifyBundle(file)).toMatchObject({ ok: true, entries: 4, proofs: { carried: false, proven: 0 } })
     const { code, out } = await runCommand(['verify', file])
     expect(code).toBe(0)
     expect(out).toContain('! It carries no proofs that its entries are in the log')
@@ -258,7 +264,7 @@ describe('a bundle from before bundles carried proofs', () => {
 
   it('cannot be made of a newer one by taking the proofs away alone', async () => {
     const bare = (files: Files): void => {
-      for (const name of [one, two, head]) files.delete(name)
+      for (const name of [head, ...every]) files.delete(name)
       set(files, keys, JSON.stringify({ keys: JSON.parse(textIn(files, keys)).keys }))
     }
     expectTold(await resealed(bare), `missing ${head}`, 'signed head of the log')
@@ -274,8 +280,8 @@ describe('the verify command', () => {
     await writeFile(vkey, `${built.log.vkey}\n`)
     await writeFile(answer, built.files.get(keys) ?? '')
     const alone = await runCommand(['verify', file])
-    expect(alone.out).toContain('✓ 2 of them proven to be in the log, under a head that it signed')
-    expect(alone.out).toContain('log.example.org/exhibit, 19 leaves')
+    expect(alone.out).toContain('✓ 4 of them proven to be in the log, under a head that it signed')
+    expect(alone.out).toContain('log.example.org/exhibit, 33 leaves')
     expect(alone.out).toMatch(/The key of the log came with the bundle too[\s\S]*\n {4}log\.example\.org\/exhibit\+/)
     const given = await runCommand(['verify', file, '--key', vkey, '--witness', built.log.witness])
     expect(given.code).toBe(0)
@@ -285,7 +291,7 @@ describe('the verify command', () => {
     const json = await runCommand(['verify', file, '--key', answer, '--json'])
     expect(JSON.parse(json.out)).toMatchObject({
       ok: true,
-      proofs: { carried: true, proven: 2 },
+      proofs: { carried: true, proven: 4 },
       keys: { from: 'given' },
       logKeys: { from: 'given', vkeys: [built.log.vkey] },
     })

@@ -10,6 +10,7 @@ import { parseVkey } from '../../src/base/note.ts'
 import { verifyBundle } from '../../src/bundles/verify.ts'
 import { publicKeysIn } from '../../src/custody/verify-receipt.ts'
 import { logKeysIn } from '../../src/ledger/log/verify-proof.ts'
+import { bundleVector } from '../bundle-vector.ts'
 import { verifyBytes } from '../bundle-verdicts.ts'
 import { runCommand } from '../command-line.ts'
 
@@ -57,8 +58,9 @@ describe('the published vector of a bundle', () => {
       bundle: vectors.bundle,
       receipts: 2,
       leaves: 2,
-      entries: 2,
-      proofs: { carried: true, proven: 2, heads: [{ origin: vectors.log.origin, witnessed: [{}] }] },
+      entries: 4,
+      alone: [],
+      proofs: { carried: true, proven: 4, heads: [{ origin: vectors.log.origin, witnessed: [{}] }] },
       keys: { from: 'given' },
       logKeys: { from: 'given' },
     })
@@ -79,6 +81,12 @@ describe('the published vector of a bundle', () => {
     })
   })
 
+  it('is what its script makes, byte for byte', () => {
+    const { zip, described } = bundleVector()
+    expect(zip.equals(whole)).toBe(true)
+    expect(Value.Parse(Vectors, described)).toEqual(vectors)
+  })
+
   it('is what docs/verify.md says by hand', async () => {
     const page = await readFile(new URL('verify.md', docs), 'utf8')
     for (const text of [vectors.bundle, vectors.log.vkey, ...Object.values(vectors.leaves)])
@@ -97,7 +105,7 @@ describe('the published vector of a bundle', () => {
     const check = async () => await run('python3', [path.join(place, 'proofs.py'), vectors.log.vkey], { cwd })
     const { stdout } = await check()
     for (const [entry, index] of Object.entries(vectors.places))
-      expect(stdout).toContain(`entry ${entry} is leaf ${index} of 19`)
+      expect(stdout).toContain(`entry ${entry} is leaf ${index} of 33`)
     const spoil = async (name: string, from: RegExp, to: string, says: RegExp): Promise<void> => {
       const file = path.join(cwd, name)
       const text = await readFile(file, 'utf8')
@@ -108,6 +116,31 @@ describe('the published vector of a bundle', () => {
     await spoil('proofs/entries/1.tlog-proof', /index 3/, 'index 2', /does not lead to the root/)
     await spoil('proofs/entries/1.entry.json', /"allowed"/, '"denied"', /does not lead to the root/)
     await spoil('proofs/entries/1.tlog-proof', /— witness.*\n/, '', /another checkpoint/)
-    await spoil('proofs/checkpoint', /\n19\n/, '\n18\n', /not signed by this key/)
+    await spoil('proofs/checkpoint', /\n33\n/, '\n32\n', /not signed by this key/)
+  })
+
+  it('is told from one with other footage, or other exhibits, by the lines of docs/verify.md that need nothing of ours', async () => {
+    const page = await readFile(new URL('verify.md', docs), 'utf8')
+    const script = /```python\n(import glob.*?)```/s.exec(page)?.[1] ?? ''
+    expect(script.split('\n').length).toBeLessThanOrEqual(45)
+    await writeFile(path.join(place, 'footage.py'), script)
+    const zip = path.join(place, 'footage.zip')
+    const check = async (bytes: Buffer) => {
+      await writeFile(zip, bytes)
+      await run('unzip', ['-q', '-o', zip, '-d', place])
+      return await run('python3', [path.join(place, 'footage.py')], {
+        cwd: path.join(place, `exhibit-bundle-${vectors.bundle}`),
+      })
+    }
+    expect((await check(whole)).stdout).toBe('AB/1 is what the ledger states\nAB/2 is what the ledger states\n')
+    for (const [what, says] of [
+      ['another clip', /clip\.mp4 is not the clip|another clip than was cut/],
+      ['two exhibits that changed places', /than was asked for/],
+    ] as const) {
+      const bytes = Buffer.from(whole)
+      for (const [at, hex] of vectors.invalid.find((each) => each.what.startsWith(what))?.write ?? [])
+        Buffer.from(hex, 'hex').copy(bytes, at)
+      await expect(check(bytes)).rejects.toThrow(says)
+    }
   })
 })

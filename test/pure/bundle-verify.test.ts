@@ -41,7 +41,7 @@ describe('a bundle whose manifests were made again', () => {
       edit(files, 'data/exhibits/AB_1/provenance.json', new RegExp(was, 'g'), is)
     })
     expectTold(forged, 'exhibit data/exhibits/AB_1/provenance.json', 'another recording than its receipt')
-    expect(told(forged)).toEqual(['exhibit data/exhibits/AB_1/provenance.json'])
+    expect(told(forged)).toEqual(['exhibit data/exhibits/AB_1/provenance.json', `exhibit ${media}`])
   })
 
   it('over a receipt of another recording, or an altered one, is told by the receipt', async () => {
@@ -66,9 +66,10 @@ describe('a bundle whose manifests were made again', () => {
     expect(whole.findings.map(({ says }) => says)).toEqual([
       'The entry that the receipt names is disclosed, but has another leaf.',
       'It is about another leaf than that of the entry beside it.',
+      'No entry here states which bytes came into custody as this recording.',
     ])
     const added = await resealed((files) =>
-      edit(files, 'proofs/entries/1.entry.json', '"actor": {\n      "value"', '"detail": {\n      "value"'),
+      edit(files, 'proofs/entries/1.entry.json', '"actor": {\n      "value"', '"policy": {\n      "value"'),
     )
     expectTold(added, 'entry proofs/entries/1.entry.json', 'does not seal')
   })
@@ -83,6 +84,7 @@ describe('a bundle whose manifests were made again', () => {
     })
     expect(receiptAlone.findings.map(({ says }) => says)).toEqual([
       'No exhibit of the bundle is of the recording of this receipt.',
+      'The bundle was asked for with AB/2, which is not in it.',
     ])
   })
 

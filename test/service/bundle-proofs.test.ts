@@ -23,6 +23,7 @@ import { tileBytes } from '../../src/ledger/log/tree.ts'
 import { logKeysIn } from '../../src/ledger/log/verify-proof.ts'
 import { record } from '../../src/ledger/record.ts'
 import type { Person } from '../../src/people/person.ts'
+import { expireUploads, keepUpload } from '../../src/uploads/worklist.ts'
 import {
   askBundle,
   bundleRow,
@@ -37,7 +38,7 @@ import {
   zipIn,
 } from '../bundled.ts'
 import { aCase } from '../case-files.ts'
-import { kept, someone } from '../catalogued.ts'
+import { someone } from '../catalogued.ts'
 import { logVkey, withWitnesses } from '../cosigned.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
 import { aDock, sendFile, take } from '../footsteps.ts'
@@ -63,13 +64,21 @@ beforeEach(async () => {
   asha = await someone(engines, ['investigator'])
   dora = await someone(engines, ['disclosure'])
   caseId = await aCase(engines, asha, [[dora, 'disclosure']])
-  recording = await kept(engines, randomBytes(50_000), { camera: `CAM-${newId()}` })
+  recording = await taken(50_000)
   exhibit = await put(engines, asha, caseId, 'AB/1', { recordingId: recording })
 })
 afterEach(async () => {
   await rm(folder, { recursive: true, force: true })
   await engines[Symbol.asyncDispose]()
 })
+
+/** A recording in custody, with its receipt. */
+const taken = async (size: number): Promise<RecordingId> => {
+  const dock = await aDock(engines)
+  const sent = await sendFile(engines, dock, randomBytes(size), { camera: `CAM-${newId()}` })
+  await take(engines, sent.recording)
+  return sent.recording
+}
 
 /** Asks, and nothing of it is under a signed head. */
 const askOnly = async (): Promise<BundleId> =>
@@ -188,10 +197,7 @@ describe('a bundle', () => {
 })
 
 test('of entries in a log that was left, the proofs stand on the last head of that one', async () => {
-  const dock = await aDock(engines)
-  const sent = await sendFile(engines, dock, randomBytes(20_000), { camera: `CAM-${newId()}` })
-  await take(engines, sent.recording)
-  const second = await put(engines, asha, caseId, 'AB/2', { recordingId: sent.recording })
+  const second = await put(engines, asha, caseId, 'AB/2', { recordingId: await taken(20_000) })
   await published(engines)
   await using owner = asRotating(engines)
   await rotateLogKey(owner)
@@ -203,7 +209,7 @@ test('of entries in a log that was left, the proofs stand on the last head of th
     'proofs/checkpoint',
     'proofs/checkpoint-1',
   ])
-  expect(verdict).toMatchObject({ receipts: 1, leaves: 1, proofs: { proven: verdict.entries } })
+  expect(verdict).toMatchObject({ receipts: 2, leaves: 2, proofs: { proven: verdict.entries } })
   expect(await readable(top, 'README.txt')).toContain('same bytes as proofs/checkpoint or proofs/checkpoint-1.')
   const keys = await jsonIn(top, 'proofs/keys.json')
   expect(keys).toEqual(JSON.parse(JSON.stringify(await keyDocument(engines.db))))
@@ -217,6 +223,20 @@ test('of entries in a log that was left, the proofs stand on the last head of th
   // The log that was left proves what stands in it to whoever has its key, and not to whoever has the other alone.
   const alone = await verifyBundle(top, { logKeys: logKeysIn({ logs: [keys.logs[1]] }, '') })
   expect(alone.findings.map(({ kind, path: at }) => `${kind} ${at}`)).toEqual(['checkpoint proofs/checkpoint-1'])
+})
+
+test('of a recording of which only a part came into custody there is no receipt, and an entry speaks for it', async () => {
+  const dock = await aDock(engines)
+  const sent = await sendFile(engines, dock, randomBytes(50_000), { camera: `CAM-${newId()}`, upTo: 20_000 })
+  clock.ahead = 169 * 3_600_000
+  expect(await expireUploads(engines)).toBe(1)
+  await keepUpload(engines, { kind: 'person', id: 'supervisor' }, sent.upload, 'the camera was destroyed')
+  await take(engines, sent.recording)
+  const part = await put(engines, asha, caseId, 'AB/2', { recordingId: sent.recording })
+  const id = await askBundle(engines, dora, caseId, [exhibit, part])
+  expect((await makeNow(engines, id)).failure).toBeNull()
+  const { verdict } = await verified(id)
+  expect(verdict).toMatchObject({ exhibits: 2, receipts: 1, withoutReceipt: ['AB/2'], alone: [] })
 })
 
 /** A witness that watches the log of these engines, from now on asked by them. */

@@ -1,4 +1,5 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -6,7 +7,8 @@ import { chromium } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { keyDocument } from '../../src/ledger/keys/key-document.ts'
 import { registerReceiptKey } from '../../src/ledger/keys/receipt-keys.ts'
-import { askBundle, makeNow, put, unpacked } from '../bundled.ts'
+import { asZip, type Files, seal } from '../bundle-builder.ts'
+import { askBundle, makeNow, put, run, unpacked } from '../bundled.ts'
 import { aCase } from '../case-files.ts'
 import { someone } from '../catalogued.ts'
 import { cutNow } from '../clipped.ts'
@@ -66,6 +68,37 @@ test('a bundle made for real is verified by the command, and one byte changed in
   const { code, out } = await runCommand(['verify', `${zip}.changed.zip`, '--key', keys, '--json'])
   expect(code).toBe(1)
   expect(JSON.parse(out).findings).toEqual([{ kind: 'altered', path: media, says: expect.any(String) }])
+}, 60_000)
+
+test('its footage is what the ledger states, by the lines of docs/verify.md that need nothing of ours', async () => {
+  const page = await readFile(new URL('../../docs/verify.md', import.meta.url), 'utf8')
+  const script = path.join(folder, 'footage.py')
+  await writeFile(script, /```python\n(import glob.*?)```/s.exec(page)?.[1] ?? '')
+  const { stdout } = await run('python3', [script], { cwd: top })
+  expect(stdout).toBe(['AB/1', 'AB/2', 'AB/3'].map((each) => `${each} is what the ledger states\n`).join(''))
+})
+
+test('footage that took the place of a clip in a bundle made for real is named, though its manifests were made again', async () => {
+  const files: Files = new Map()
+  for (const { parentPath, name } of (await readdir(top, { recursive: true, withFileTypes: true })).filter((each) =>
+    each.isFile(),
+  )) {
+    const file = path.join(parentPath, name)
+    files.set(path.relative(top, file), await readFile(file))
+  }
+  const [clip, provenance] = ['data/exhibits/AB_3/BWC_0417-clip.mp4', 'data/exhibits/AB_3/provenance.json']
+  const [was, is] = [files.get(clip) ?? '', Buffer.from('something else')]
+  const digest = (bytes: Buffer | string): string => createHash('sha256').update(bytes).digest('hex')
+  const text = files.get(provenance)?.toString() ?? ''
+  const said = text.replaceAll(digest(was), digest(is)).replaceAll(`"size": ${was.length}`, `"size": ${is.length}`)
+  files.set(clip, is).set(provenance, Buffer.from(said))
+  const forged = path.join(folder, 'forged.zip')
+  await writeFile(forged, asZip({ top: path.basename(top), files: seal(files) }))
+  const { code, out } = await runCommand(['verify', forged, '--key', keys, '--json'])
+  expect(code).toBe(1)
+  expect(JSON.parse(out).findings).toEqual([
+    { kind: 'exhibit', path: clip, says: expect.stringContaining('another one than was cut') },
+  ])
 }, 60_000)
 
 test('its page plays every exhibit from disk, and finds all of it right', async () => {

@@ -18,7 +18,9 @@ const Disclosed = Type.Object(
       Type.Object({
         v: Type.Literal(1),
         id: IdOf.entry,
+        action: Type.String(),
         subject: Type.Object({ type: Type.String(), id: Type.String() }),
+        outcome: Type.String(),
         sealed: Type.Record(Type.String(), Digest),
       }),
     ]),
@@ -28,12 +30,16 @@ const Disclosed = Type.Object(
   { additionalProperties: false },
 )
 
-/** The leaf data, the subject and the path of each disclosed entry, by its id. */
-export type Leaves = ReadonlyMap<string, { leaf: string; subject: string; path: string }>
+/**
+ * A disclosed entry: its leaf data, what it is about, and where it is. `detail` is what it seals as such, where that is
+ * disclosed and opens the seal, of an act that was allowed.
+ */
+type Leaf = { leaf: string; subject: string; path: string; action: string; detail: Json | undefined }
+export type Leaves = ReadonlyMap<string, Leaf>
 
 /** Computes every disclosed part's seal and every leaf. What is sealed and not disclosed stays withheld, and is no fault. */
 export const checkEntries = async (source: Source, find: Find): Promise<Leaves> => {
-  const leaves = new Map<string, { leaf: string; subject: string; path: string }>()
+  const leaves = new Map<string, Leaf>()
   for (const path of source.members.keys()) {
     if (!path.startsWith('proofs/entries/') || !path.endsWith('.entry.json')) continue
     const said = await jsonOf(source, path, 4 * 1024 * 1024, find)
@@ -44,16 +50,18 @@ export const checkEntries = async (source: Source, find: Find): Promise<Leaves> 
         continue
       }
       const { entry, salt, parts } = said
+      const opened = new Map<string, Json>()
       for (const [name, part] of Object.entries(parts)) {
         if (entry.sealed[name] === undefined)
           find('entry', path, `It discloses "${name}", which the entry does not seal.`)
         else if (sealOf(Buffer.from(part.salt, 'hex'), part.value) !== entry.sealed[name]) {
           find('entry', path, `What it discloses as "${name}" is not what was sealed in the entry.`)
-        }
+        } else opened.set(name, part.value)
       }
       if (leaves.has(entry.id)) find('entry', path, 'Another file discloses the same entry.')
       const leaf = hex(leafOf(Buffer.from(salt, 'hex'), canonical(entry)))
-      leaves.set(entry.id, { leaf, subject: entry.subject.id, path })
+      const detail = entry.outcome === 'allowed' ? opened.get('detail') : undefined
+      leaves.set(entry.id, { leaf, subject: entry.subject.id, path, action: entry.action, detail })
     } catch {
       find('entry', path, 'It has no canonical JSON, so no digest of it can be computed.')
     }

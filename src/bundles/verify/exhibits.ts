@@ -1,40 +1,13 @@
-import { Type } from 'typebox'
 import { Value } from 'typebox/value'
-import { Digest } from '../../base/ids.ts'
 import type { ReceiptClaims } from '../../custody/receipt.ts'
 import type { Bag } from './bag.ts'
+import type { Leaves } from './entries.ts'
 import type { Find } from './finding.ts'
 import type { Proofs } from './proofs.ts'
+import { Provenance } from './provenance.ts'
 import { jsonOf } from './reading.ts'
 import type { Source } from './source.ts'
-
-const Size = Type.Integer({ minimum: 0 })
-const Provenance = Type.Object({
-  v: Type.Literal(1),
-  bundle: Type.String(),
-  exhibit: Type.Object({ reference: Type.String(), kind: Type.Enum(['recording', 'clip']) }),
-  source: Type.Object({
-    recording: Type.String(),
-    camera: Type.String(),
-    filename: Type.String(),
-    size: Size,
-    sha256: Digest,
-    receipt: Type.Union([Type.String(), Type.Null()]),
-  }),
-  clip: Type.Union([
-    Type.Object({ size: Size, sha256: Digest, source: Type.Object({ recording: Type.String(), sha256: Digest }) }),
-    Type.Null(),
-  ]),
-  files: Type.Array(
-    Type.Object({
-      path: Type.String(),
-      size: Size,
-      sha256: Digest,
-      made: Type.Enum(['original', 'clip', 'viewing-copy']),
-    }),
-  ),
-})
-type Provenance = Type.Static<typeof Provenance>
+import { checkAsked, checkStated, statementsOf } from './statements.ts'
 
 const provenanceFile = 'provenance.json'
 /** Of bundles that carry proofs. No provenance speaks of it: it is no media. */
@@ -92,16 +65,31 @@ const checkReceipt = (
     find('exhibit', path, 'It states another recording than its receipt: not the same digest, size, camera or name.')
 }
 
-/** How many exhibits there are, and what their provenance states of each file by its path. */
-export type Exhibits = { count: number; stated: Map<string, { size: number; sha256: string }> }
+/**
+ * How many exhibits there are, the provenance of each by its path, and what it states of each file by its path. `asked` is
+ * whether the entry of the bundle's being asked for is here, which lists the exhibits.
+ */
+export type Exhibits = {
+  count: number
+  all: ReadonlyMap<string, Provenance>
+  stated: Map<string, { size: number; sha256: string }>
+  asked: boolean
+}
 
-/** Holds every exhibit's provenance against the manifest and its receipt, and finds files of an exhibit it is silent on. */
+type Found = { receipts: ReadonlyMap<string, ReceiptClaims>; leaves: Leaves; proofs: Pick<Proofs, 'carried'> }
+
+/**
+ * Holds every exhibit's provenance against the manifest, its receipt and what the entries state, and finds files of an exhibit
+ * it is silent on, and exhibits that are not those that were asked for.
+ */
 export const checkExhibits = async (
   source: Source,
   bag: Bag,
-  { receipts, proofs }: { receipts: ReadonlyMap<string, ReceiptClaims>; proofs: Pick<Proofs, 'carried'> },
+  { receipts, leaves, proofs: { carried } }: Found,
   find: Find,
 ): Promise<Exhibits> => {
+  const all = new Map<string, Provenance>()
+  const statements = statementsOf(leaves, carried)
   const stated: Exhibits['stated'] = new Map()
   const used = new Set<string>()
   const folders = new Set<string>()
@@ -114,7 +102,7 @@ export const checkExhibits = async (
     const path = `${folder}/${provenanceFile}`
     const statement = `${folder}/${statementFile}`
     unread.add(folder)
-    if (proofs.carried && !source.members.has(statement) && bag.payload?.has(statement) === false)
+    if (carried && !source.members.has(statement) && bag.payload?.has(statement) === false)
       find('missing', statement, 'It is the continuity statement of the exhibit, and is not there.')
     if (!(bag.payload ?? source.members).has(path)) {
       find('exhibit', folder, 'This exhibit has no provenance.json, or none that belongs to the bundle.')
@@ -130,6 +118,8 @@ export const checkExhibits = async (
     if (bag.bundle !== null && said.bundle !== bag.bundle) find('exhibit', path, 'It is of another bundle.')
     checkFiles(said, path, bag, find)
     checkReceipt(said, path, receipts, source.members, find)
+    checkStated(said, path, statements, find)
+    all.set(path, said)
     if (said.source.receipt !== null) used.add(said.source.receipt)
     for (const file of said.files) stated.set(file.path, file)
   }
@@ -142,5 +132,6 @@ export const checkExhibits = async (
   // Whose receipt it is, an exhibit may say that cannot be read.
   const owed = unread.size > 0 ? [] : [...receipts.keys()].filter((path) => !used.has(path))
   for (const path of owed) find('receipt', path, 'No exhibit of the bundle is of the recording of this receipt.')
-  return { count: folders.size, stated }
+  const asked = checkAsked(all, bag.bundle, statements, unread.size === 0, find)
+  return { count: folders.size, all, stated, asked }
 }
