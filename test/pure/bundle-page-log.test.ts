@@ -126,10 +126,12 @@ describe('what the page finds of the proofs that it holds', () => {
   it('is the place of each entry, proven', async () => {
     const { findings, log } = await found()
     expect(findings).toEqual([])
-    expect(log.heads).toMatchObject([{ size: 19 }])
+    expect(log.heads).toMatchObject([{ size: 33 }])
     expect([...log.places]).toEqual([
-      ['proofs/entries/1.entry.json', { index: 3, size: 19, proven: true }],
-      ['proofs/entries/2.entry.json', { index: 10, size: 19, proven: true }],
+      ['proofs/entries/1.entry.json', { index: 3, size: 33, proven: true }],
+      ['proofs/entries/2.entry.json', { index: 10, size: 33, proven: true }],
+      ['proofs/entries/3.entry.json', { index: 17, size: 33, proven: true }],
+      ['proofs/entries/4.entry.json', { index: 24, size: 33, proven: true }],
     ])
   })
 
@@ -143,13 +145,12 @@ describe('what the page finds of the proofs that it holds', () => {
       'checkpoint proofs/checkpoint',
       (of) => {
         const was = of.checkpoints[0]?.note ?? ''
-        const is = was.replace('\n19\n', '\n20\n')
+        const is = was.replace('\n33\n', '\n34\n')
         for (const checkpoint of of.checkpoints) checkpoint.note = is
         for (const { proof } of of.entries) proof.text = proof.text.replace(was, is)
       },
     ],
     ['no key of the log', 'checkpoint proofs/checkpoint', (of) => of.keys.logs.splice(0)],
-    ['no entry that a receipt names', 'proof RECEIPT', (of) => of.entries.shift()],
   ])('is what is wrong, by its path, where there is %s', async (_, expected, spoil) => {
     let receipt = ''
     const { findings } = await found((of) => {

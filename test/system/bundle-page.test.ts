@@ -95,13 +95,17 @@ describe("a bundle's page, opened from disk", () => {
     const { page } = screen
     await proven(page)
     expect(await words(page, 'proof-receipts')).toContain('2 of 2 receipts signed right')
+    expect(await words(page, 'proof-exhibits')).toBe(
+      '✓2 exhibits, those that were asked for: entries state their digests, and receipts fit.',
+    )
     expect(await words(page, 'proof-entries')).toContain('The entries that 2 receipts name are among them.')
     expect(await words(page, 'proof-log')).toBe(
-      '✓2 entries are proven to be in the log, under a head over 19 leaves that is signed right, with the key in this bundle.',
+      '✓4 entries are proven to be in the log, under a head over 33 leaves that is signed right, with the key in this bundle.',
     )
     expect(await page.locator('.leaf').allTextContents()).toEqual([
-      'leaf 3 of 19 in the log, proven',
-      'leaf 10 of 19 in the log, proven',
+      'leaf 3 of 33 in the log, proven',
+      'leaf 10 of 33 in the log, proven',
+      'leaf 17 of 33 in the log, proven',
     ])
     expect(await page.getByRole('link', { name: 'The continuity statement' }).count()).toBe(2)
     expect(await words(page, 'whole')).toBe('The files have not been checked yet.')
@@ -128,7 +132,7 @@ describe("a bundle's page, opened from disk", () => {
     expect(await words(page, 'whole')).toBe(
       'All files and proofs agree with what this page holds: nothing is missing, added or altered.',
     )
-    expect(await words(page, 'proof-files')).toMatch(/^✓2[0-4] of 2[0-4] files have their digest/)
+    expect(await words(page, 'proof-files')).toMatch(/^✓2\d of 2\d files have their digest/)
     expect(screen.elsewhere).toEqual([])
     expect(screen.complaints).toEqual([])
   })
@@ -225,6 +229,41 @@ describe("a bundle's page, opened from disk", () => {
     expect(await page.locator('.leaf[data-state="wrong"]').allTextContents()).toEqual(['NOT proven to be in the log'])
   })
 
+  it('says of which exhibits there is no receipt, and finds another original in their place', async () => {
+    const without = (story: BundleStory): BundleStory => {
+      const spoilt = structuredClone(story)
+      const [exhibit] = spoilt.exhibits
+      spoilt.receipts.shift()
+      if (exhibit !== undefined) exhibit.receipt = null
+      return spoilt
+    }
+    await using legal = await open({ spoil: without })
+    await proven(legal.page)
+    expect(await words(legal.page, 'proof-receipts')).toContain('1 of 1 receipt signed right')
+    expect(await words(legal.page, 'proof-receipts')).toContain(
+      'There is none of AB/1: none is signed where only a part',
+    )
+    await using forged = await open({
+      spoil: (story) => {
+        const spoilt = without(story)
+        const [exhibit] = spoilt.exhibits
+        if (exhibit === undefined) return spoilt
+        const digest = 'f'.repeat(64)
+        for (const file of [
+          exhibit.media,
+          exhibit.provenance.source,
+          spoilt.manifest.find(({ path: at }) => at === exhibit.media.path),
+        ])
+          Object.assign(file ?? {}, { sha256: digest })
+        return spoilt
+      },
+    })
+    await expect.poll(async () => await state(forged.page, 'proof-exhibits'), patience).toBe('wrong')
+    expect(await findings(forged.page)).toEqual([
+      'Exhibit AB/1 data/exhibits/AB_1/BWC_0001.MP4 is not what came into custody by any entry of the ledger that is here.',
+    ])
+  })
+
   it('says in words where the browser cannot check signatures', async () => {
     const before = `SubtleCrypto.prototype.importKey = async () => { throw new DOMException('no', 'NotSupportedError') }`
     await using screen = await open({ before })
@@ -233,7 +272,7 @@ describe("a bundle's page, opened from disk", () => {
       .poll(async () => await words(page, 'proof-receipts'), patience)
       .toContain('cannot check the signatures')
     expect(await words(page, 'proof-log')).toContain('this browser cannot check its signature (Ed25519)')
-    expect(await page.locator('.leaf').first().textContent()).toBe('leaf 3 of 19 in the log, its signature not checked')
+    expect(await page.locator('.leaf').first().textContent()).toBe('leaf 3 of 33 in the log, its signature not checked')
     await choose(page, folder)
     expect(await state(page, 'whole')).toBe('open')
     expect(await words(page, 'whole')).toContain('could not check the signatures')

@@ -112,7 +112,7 @@ export const exhibitSection = (exhibit: ExhibitStory, index: number): Markup => 
           <li><a href="${linkTo(provenancePath)}">${provenancePath}</a>: where it comes from and how it was made, in full</li>${
             receipt === null
               ? html`
-          <li>There is no receipt: only a part of the recording came into custody.</li>`
+          <li>There is no receipt: only a part of the recording came into custody. The entry of that states its digest.</li>`
               : html`
           <li><a href="${linkTo(receipt)}">${receipt}</a>: the signed receipt of the recording</li>`
           }

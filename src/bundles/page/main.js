@@ -110,6 +110,13 @@ const tellLog = ({ places, heads }, wrong) => {
   }
 }
 
+/** Which exhibits have none, and what speaks for them. */
+const noReceipt = () => {
+  const without = story.exhibits.filter(({ receipt }) => receipt === null).map(({ reference }) => shown(reference))
+  const why = 'none is signed where only a part of a recording came into custody; the ledger states its digest.'
+  return without.length === 0 ? '' : ` There is none of ${without.join(', ')}: ${why}`
+}
+
 const tellProofs = async () => {
   const { findings, unable, receipts, held, entries, log } = await checkProofs(story)
   known.proofs = findings
@@ -122,10 +129,10 @@ const tellProofs = async () => {
       'open',
       'This browser cannot check the signatures of receipts (Ed25519). Use a newer one, or the command exhibit verify.',
     )
-  } else if (story.receipts.length === 0) tell('proof-receipts', 'open', 'The bundle holds no receipt.')
+  } else if (story.receipts.length === 0) tell('proof-receipts', 'open', `The bundle holds no receipt.${noReceipt()}`)
   else {
     const own = 'with the keys in this bundle'
-    const words = `${receipts} of ${counted(story.receipts.length, 'receipt')} signed right, ${own}.`
+    const words = `${receipts} of ${counted(story.receipts.length, 'receipt')} signed right, ${own}.${noReceipt()}`
     tell('proof-receipts', wrong('receipt') > 0 ? 'wrong' : 'well', words)
   }
   const fits = held > 0 ? ` The entries that ${counted(held, 'receipt')} name are among them.` : ''
@@ -133,8 +140,13 @@ const tellProofs = async () => {
   if (wrong('entry') === 0) tell('proof-entries', 'well', words)
   else tell('proof-entries', 'wrong', `${counted(wrong('entry'), 'entry', 'entries')} of the ledger do not hold.`)
   const exhibits = counted(story.exhibits.length, 'exhibit')
-  if (wrong('exhibit') === 0) tell('proof-exhibits', 'well', `${exhibits}: digests and receipts fit each other.`)
-  else tell('proof-exhibits', 'wrong', `${exhibits}: the digests or receipts of some do not fit.`)
+  if (wrong('exhibit') === 0)
+    tell(
+      'proof-exhibits',
+      'well',
+      `${exhibits}, those that were asked for: entries state their digests, and receipts fit.`,
+    )
+  else tell('proof-exhibits', 'wrong', `${exhibits}: they do not fit what entries of the ledger or receipts state.`)
   show()
 }
 

@@ -18,8 +18,9 @@ import { verifyReceipt } from './signatures.js'
  *     original: Listed | null
  *     receipt: string | null
  *     provenance: {
+ *       exhibit: { id: string; reference: string; item: number }
  *       source: { recording: string; sha256: string; size: number; camera: string; filename: string }
- *       clip: { sha256: string; source: { sha256: string } } | null
+ *       clip: { id: string; sha256: string; size: number; source: { sha256: string } } | null
  *     }
  *   }[]
  *   manifest: Listed[]
@@ -34,6 +35,7 @@ import { verifyReceipt } from './signatures.js'
  *   checkpoints: { path: string; note: string }[]
  *   keys: { keys: import('./signatures.js').Key[]; logs: { vkey: string }[] }
  * }} Story
+ * @typedef {{ leaf: string; subject: string; path: string; action: string; detail: any }} Leaf
  * @typedef {{ index: number; size: number; proven: boolean | null }} Place `proven` is null where the browser cannot tell.
  */
 
@@ -41,43 +43,113 @@ import { verifyReceipt } from './signatures.js'
 const salted = (salt, value) => sha256(unhex(salt), utf8(canonical(value)))
 
 /**
- * Every disclosed part against its seal. Answers the leaf of each entry, by its id.
+ * Every disclosed part against its seal. Answers the leaf of each entry, by its id, and what an act that was allowed seals as
+ * its detail.
  * @param {Story} story @param {Finding[]} findings
  */
 const checkEntries = ({ entries }, findings) => {
-  /** @type {Map<string, { leaf: string; subject: string; path: string }>} */
+  /** @type {Map<string, Leaf>} */
   const leaves = new Map()
   for (const { path, entry, salt, parts } of entries) {
+    const { id, action, subject, outcome } = entry
+    let detail
     for (const [name, part] of Object.entries(parts)) {
       if (entry.sealed[name] !== salted(part.salt, part.value)) {
         findings.push({ kind: 'entry', path, says: `What it discloses as “${name}” is not what was sealed in it.` })
-      }
+      } else if (name === 'detail' && outcome === 'allowed') detail = part.value
     }
-    leaves.set(entry.id, { leaf: salted(salt, entry), subject: entry.subject.id, path })
+    leaves.set(id, { leaf: salted(salt, entry), subject: subject.id, path, action, detail })
   }
   return leaves
 }
 
-/** @param {Story} story @param {Map<string, any>} receipts @param {Finding[]} findings */
-const checkExhibits = ({ exhibits, manifest }, receipts, findings) => {
+/** What the entries of such an act about this subject state. @param {Map<string, Leaf>} leaves @param {string} action @param {string} subject */
+const statedBy = (leaves, action, subject) =>
+  [...leaves.values()].flatMap((leaf) =>
+    leaf.action === action && leaf.subject === subject && leaf.detail !== undefined ? [leaf.detail] : [],
+  )
+
+/** @param {{ sha256: string; size: number }} one @param {{ sha256: string; size: number }} other */
+const isSame = (one, other) => one.sha256 === other.sha256 && one.size === other.size
+
+/**
+ * The recording of an exhibit, and its clip, must be those that entries state.
+ * @param {Story['exhibits'][number]} exhibit @param {Map<string, Leaf>} leaves @param {(says: string) => void} wrong
+ */
+const checkStated = ({ media, original, provenance: { source, clip } }, leaves, wrong) => {
+  const taken = statedBy(leaves, 'recording.verified', source.recording)
+  const whole = clip === null ? media : original
+  if (!taken.some((detail) => isSame(detail, source) && detail.camera === source.camera))
+    wrong(`${whole?.path ?? 'Its recording'} is not what came into custody by any entry of the ledger that is here.`)
+  if (clip === null) return
+  const cut = statedBy(leaves, 'clip.cut', source.recording).filter((detail) => detail.clip === clip.id)
+  if (!cut.some((detail) => isSame(detail, clip)))
+    wrong(`${media.path} is not the clip that was cut by any entry of the ledger that is here.`)
+}
+
+/**
+ * The exhibits must be those that the bundle was asked for, each of the same footage.
+ * @param {Story} story @param {Map<string, Leaf>} leaves @param {Finding[]} findings
+ */
+const checkAsked = ({ bundle, exhibits }, leaves, findings) => {
+  const wrong = (/** @type {string} */ path, /** @type {string} */ says) =>
+    findings.push({ kind: 'exhibit', path, says })
+  const [asked] = statedBy(leaves, 'bundle.asked', bundle.id)
+  if (asked === undefined) {
+    wrong(bundle.id, 'The entry of its being asked for is not here: which exhibits it is of, nothing says.')
+    return
+  }
+  /** @type {Map<string, { reference: string; item: number; recording?: string; clip?: string }>} */
+  const owed = new Map(asked.exhibits.map((/** @type {any} */ listed) => [listed.exhibit, listed]))
+  for (const { reference, item, provenance } of exhibits) {
+    const { exhibit, source, clip } = provenance
+    const listed = owed.get(exhibit.id)
+    if (listed === undefined) wrong(reference, 'The bundle was not asked for with this exhibit, or it is here twice.')
+    else {
+      const named = [reference, exhibit.reference].every((name) => name === listed.reference)
+      const numbered = [item, exhibit.item].every((number) => number === listed.item)
+      const footage =
+        listed.recording === undefined || (listed.recording === source.recording && listed.clip === clip?.id)
+      if (!named || !numbered || !footage)
+        wrong(reference, `The bundle was asked for with ${listed.reference} of another number, recording or clip.`)
+    }
+    owed.delete(exhibit.id)
+  }
+  for (const { reference } of owed.values()) wrong(reference, 'The bundle was asked for with it, and it is not here.')
+  const originals = exhibits.flatMap(({ kind, media, original }) => (kind === 'recording' ? media : (original ?? [])))
+  for (const { reference, provenance } of asked.includeOriginals === true ? exhibits : []) {
+    if (!originals.some(({ sha256 }) => sha256 === provenance.source.sha256))
+      wrong(reference, 'Its original was asked for as well, and is not here.')
+  }
+}
+
+/** @param {Story} story @param {Map<string, any>} receipts @param {Map<string, Leaf>} leaves @param {Finding[]} findings */
+const checkExhibits = (story, receipts, leaves, findings) => {
+  const { exhibits, manifest } = story
   const listed = new Map(manifest.map((file) => [file.path, file]))
-  for (const { reference, kind, media, viewingCopy, original, receipt, provenance } of exhibits) {
+  for (const exhibit of exhibits) {
+    const { reference, kind, media, viewingCopy, original, receipt, provenance } = exhibit
     const wrong = (/** @type {string} */ says) => findings.push({ kind: 'exhibit', path: reference, says })
     for (const file of [media, viewingCopy, original]) {
-      if (file !== null && listed.get(file.path)?.sha256 !== file.sha256)
+      const known = file === null ? undefined : listed.get(file.path)
+      if (file !== null && (known === undefined || !isSame(known, file)))
         wrong(`The manifest has another ${file.path}.`)
     }
     const { source, clip } = provenance
     const whole = kind === 'recording' ? media : original
-    if (whole !== null && whole.sha256 !== source.sha256) wrong('Its original has another digest than the catalogue.')
-    if (clip !== null && (clip.sha256 !== media.sha256 || clip.source.sha256 !== source.sha256)) {
+    if (whole !== null && !isSame(whole, source)) wrong('Its original has another digest than the catalogue.')
+    if ((kind === 'clip') !== (clip !== null)) wrong('Its provenance is not that of what it is.')
+    if (clip !== null && (!isSame(clip, media) || clip.source.sha256 !== source.sha256)) {
       wrong('The clip, or the recording it was cut from, has another digest than its provenance states.')
     }
+    checkStated(exhibit, leaves, wrong)
     const claims = receipt === null ? undefined : receipts.get(receipt)
-    if (claims !== undefined && (claims.sha256 !== source.sha256 || claims.size !== source.size)) {
+    if (receipt !== null && !story.receipts.some(({ path }) => path === receipt)) wrong('Its receipt is not here.')
+    if (claims !== undefined && !(isSame(claims, source) && claims.recordingId === source.recording)) {
       wrong('Its receipt is of another recording: not the same digest.')
     }
   }
+  checkAsked(story, leaves, findings)
 }
 
 /**
@@ -138,7 +210,7 @@ export const checkProofs = async (story) => {
       }
     }
   }
-  checkExhibits(story, receipts, findings)
+  checkExhibits(story, receipts, leaves, findings)
   const held = [...receipts.values()].filter(({ entryId }) => leaves.has(entryId)).length
   return { findings, unable, receipts: receipts.size, held, entries: leaves.size, log }
 }

@@ -104,6 +104,8 @@ export const holdings = ({ manifest, receipts, entries, keys: { keys, logs } }: 
             <code>exhibit verify</code>, which needs neither this page nor any server.</li>
           <li><strong>Digests</strong> show that nothing changed since the manifest was written. <strong>Receipts</strong> show who
             took a recording into custody, as the file that came out of the camera.</li>
+          <li><strong>Entries</strong> state the digest of each recording and of each clip, and which exhibits this bundle was
+            asked for with. Nothing speaks for a copy for looking at.</li>
           <li><strong>Proofs</strong> show that an entry stood in the log of the installation when the head of it was signed, at
             which place, and that it was neither changed since nor written later. That nothing else was done, they do not show:
             each exhibit's continuity statement lists what was, also what is not yours to know.</li>
