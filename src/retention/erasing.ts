@@ -14,7 +14,7 @@ import { policyById } from './policy-queries.ts'
 import { signErasure } from './proof.ts'
 import {
   changeItem,
-  countOne,
+  countErased,
   dropRenditions,
   endRequest,
   insertErasure,
@@ -192,7 +192,7 @@ const conclude = async (engines: Engines, { id: purge, run }: Purging, id: Recor
     await leaveTombstone(tx, id, recording.upload)
     await changeItem(tx, item, { state: 'erased', said: null, endedAt: at })
     await endRequest(tx, id, at)
-    await countOne(tx, purge, 'erased')
+    await countErased(tx, purge)
     return 'erased'
   })
 }

@@ -10,7 +10,7 @@ import { originalKey } from '../uploads/upload.ts'
 import { dateOf } from './date.ts'
 import { endFrom, instantOf } from './period.ts'
 import { usualGrace } from './policies.ts'
-import { countOne, insertItem, markProtected, setStatus } from './purge-queries.ts'
+import { countHidden, insertItem, markProtected, setStatus } from './purge-queries.ts'
 import { lockRecording, type Subject, subjectInTransaction } from './queries.ts'
 import { serviceOf } from './simulations.ts'
 import { isBy } from './sources.ts'
@@ -26,9 +26,12 @@ export const ruleInEntry = ({ policy, request, facts }: Pick<Subject, 'policy' |
   ...(request === null || facts.deletionApprovedAt === null ? {} : { request }),
 })
 
+/** The purge has hidden as many as it may, or is not running any more: what was to be hidden is not. */
+export class Spent extends Error {}
+
 /**
  * Hides a recording whose time has come: under lock, and by its facts as they are then. `held`: a hold or an open case keeps
- * it; `not-due`: it is not due any more, or hidden already.
+ * it; `not-due`: it is not due any more, or hidden already. Throws `Spent`.
  */
 export const hide = async (
   engines: Engines,
@@ -62,7 +65,8 @@ export const hide = async (
       policy: ruleInEntry(subject),
       detail: { purge, because: decided.words, until: graceUntil.toISOString() },
     })
-    await countOne(tx, purge, 'hidden')
+    // The purge's row comes last, so that those who hide at the same time wait for each other's commit alone.
+    if (!(await countHidden(tx, purge))) throw new Spent()
     return 'hidden'
   })
 }

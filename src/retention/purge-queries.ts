@@ -49,10 +49,22 @@ export const changePurge = async (tx: Tx, id: PurgeId, changes: Changes): Promis
   await tx.updateTable('purges').set(changes).where('id', '=', id).execute()
 }
 
-export const countOne = async (tx: Tx, id: PurgeId, what: 'hidden' | 'erased'): Promise<void> => {
+/** Counts one that is hidden, under the purge's row; false where the purge may hide no more, and nothing is to be hidden. */
+export const countHidden = async (tx: Tx, id: PurgeId): Promise<boolean> => {
+  const { numUpdatedRows } = await tx
+    .updateTable('purges')
+    .set((eb) => ({ hidden: eb('hidden', '+', 1) }))
+    .where('id', '=', id)
+    .where('state', '=', 'running')
+    .whereRef('hidden', '<', 'allowed')
+    .executeTakeFirst()
+  return numUpdatedRows === 1n
+}
+
+export const countErased = async (tx: Tx, id: PurgeId): Promise<void> => {
   await tx
     .updateTable('purges')
-    .set((eb) => (what === 'hidden' ? { hidden: eb('hidden', '+', 1) } : { erased: eb('erased', '+', 1) }))
+    .set((eb) => ({ erased: eb('erased', '+', 1) }))
     .where('id', '=', id)
     .execute()
 }

@@ -7,7 +7,7 @@ import { isOutage, wordsOf } from '../jobs/job.ts'
 import { record } from '../ledger/record.ts'
 import { clocksInWords } from './clocks.ts'
 import { erase } from './erasing.ts'
-import { hide, protect } from './hiding.ts'
+import { hide, protect, Spent } from './hiding.ts'
 import { openItem } from './hold-queries.ts'
 import { instantOf } from './period.ts'
 import { changeItem, changePurge, itemsToErase, purgeById, purgeForUpdate, unprotectedItems } from './purge-queries.ts'
@@ -15,7 +15,7 @@ import { serviceOf } from './simulations.ts'
 import { candidates, isBy } from './sources.ts'
 
 type Job = Pick<Run, 'jobId' | 'cause' | 'signal' | 'progress' | 'fence'>
-type Working = { engines: Engines; purge: PurgeRow; run: Job; held: number; failed: number; done: number }
+type Working = { engines: Engines; id: PurgeId; run: Job; held: number; failed: number; done: number }
 
 /** Items at once: each waits for the store and the database in turn. */
 const atOnce = 4
@@ -28,23 +28,43 @@ const pageSize = 200
  */
 export const runPurge = async (engines: Engines, id: PurgeId, run: Job): Promise<Outcome> => {
   const purge = await purgeById(engines.db, id)
-  if (purge?.state !== 'running') return { outcome: 'skipped', because: `the purge is ${purge?.state ?? 'not there'}` }
-  const working: Working = { engines, purge, run, held: 0, failed: 0, done: 0 }
+  if (purge?.state !== 'running') return skipped(purge)
+  const working: Working = { engines, id, run, held: 0, failed: 0, done: 0 }
   const wrongClock = await clocksInWords(engines)
   if (wrongClock !== undefined) return await end(working, wrongClock)
-  if (await brakes(working)) return { outcome: 'done', said: 'braked' }
-  await hideDue(working)
-  await protectHidden(working)
+  for (let all = false; !all; ) {
+    const stopped = await brakes(working)
+    if (stopped !== undefined) return stopped
+    all = await hideDue(working)
+    await protectHidden(working)
+  }
   await eraseOver(working)
   return await end(working, null)
 }
 
+const skipped = (purge: PurgeRow | undefined): Outcome => ({
+  outcome: 'skipped',
+  because: `the purge is ${purge?.state ?? 'not there'}`,
+})
+
 const dueUntil = ({ engines }: Working) => instantOf(engines.clock.now())
 
-/** Looks at everything that is due before the first of it is hidden: a batch larger than allowed stops whole. */
-const brakes = async (working: Working): Promise<boolean> => {
-  const { engines, purge, run } = working
+const counted = (count: number): string => (count === 1 ? '1 recording' : `${count} recordings`)
+
+const whyBraked = ({ hidden, erased, allowed }: PurgeRow, batch: number): string =>
+  hidden + erased === 0
+    ? `${batch} recordings are due, and a purge may hide ${allowed}: a second person has to release it. Nothing was hidden and nothing erased.`
+    : `It had hidden ${counted(hidden)} when it found ${batch} more due, and a purge may hide ${allowed}: a second person has to release it. What it has hidden is in grace and can be restored; nothing more is hidden or erased until then.`
+
+/**
+ * Looks at everything that is due before the first of it is hidden: a batch larger than allowed stops whole, and what an
+ * earlier attempt has hidden counts. What comes to be due after that is stopped where it is hidden, and counted here.
+ */
+const brakes = async (working: Working): Promise<Outcome | undefined> => {
+  const { engines, id, run } = working
   const { clock, config, db } = engines
+  const purge = await purgeById(db, id)
+  if (purge?.state !== 'running') return skipped(purge)
   const until = dueUntil(working)
   let batch = 0
   for await (const page of candidates(db, until, config.RETENTION_TIME_ZONE)) {
@@ -52,24 +72,23 @@ const brakes = async (working: Working): Promise<boolean> => {
     batch += page.filter(({ verdict }) => isBy(verdict.when, until)).length
     run.progress(0.1)
   }
-  if (batch <= purge.allowed) return false
-  const said = `${batch} recordings are due, and a purge may hide ${purge.allowed}: a second person has to release it. Nothing was hidden and nothing erased.`
+  if (purge.hidden + batch <= purge.allowed) return undefined
   await inTransaction(db, async (tx) => {
     await run.fence(tx)
-    const now = await purgeForUpdate(tx, purge.id)
+    const now = await purgeForUpdate(tx, id)
     if (now?.state !== 'running') return
-    await changePurge(tx, purge.id, { state: 'braked', batch, said })
+    await changePurge(tx, id, { state: 'braked', batch, said: whyBraked(now, batch) })
     await record(tx, clock, {
       operation: 'erasure',
       action: 'purge.braked',
-      subject: { type: 'purge', id: purge.id },
+      subject: { type: 'purge', id },
       outcome: 'denied',
       actor: serviceOf('purge', run),
-      detail: { batch, allowed: purge.allowed },
+      detail: { batch, allowed: now.allowed, hidden: now.hidden },
     })
   })
-  engines.log.warn({ purge: purge.id, batch, allowed: purge.allowed }, 'a purge braked')
-  return true
+  engines.log.warn({ purge: id, batch, allowed: purge.allowed }, 'a purge braked')
+  return { outcome: 'done', said: 'braked' }
 }
 
 /** Works at several items at once; what goes wrong with one is said there and hinders no other, unless it is an outage. */
@@ -83,7 +102,7 @@ const each = async (
     try {
       await work(id)
     } catch (error) {
-      if (isOutage(error) || run.signal.aborted) throw error
+      if (error instanceof Spent || isOutage(error) || run.signal.aborted) throw error
       working.failed += 1
       engines.log.error({ recording: id, why: wordsOf(error) }, 'a purge could not deal with a recording')
       const item = await openItem(engines.db, id)
@@ -100,21 +119,29 @@ const each = async (
   }
 }
 
-const hideDue = async (working: Working): Promise<void> => {
-  const { engines, purge, run } = working
+/** False when it came upon the brake. */
+const hideDue = async (working: Working): Promise<boolean> => {
+  const { engines, id: purge, run } = working
   const { config, db } = engines
   const until = dueUntil(working)
-  for await (const page of candidates(db, until, config.RETENTION_TIME_ZONE)) {
-    const due = page.filter(({ verdict }) => isBy(verdict.when, until))
-    working.held += page.length - due.length
-    await each(
-      working,
-      due.map(({ subject }) => subject.id),
-      async (id) => {
-        if ((await hide(engines, { id: purge.id, run }, id)) === 'held') working.held += 1
-      },
-    )
+  working.held = 0
+  try {
+    for await (const page of candidates(db, until, config.RETENTION_TIME_ZONE)) {
+      const due = page.filter(({ verdict }) => isBy(verdict.when, until))
+      working.held += page.length - due.length
+      await each(
+        working,
+        due.map(({ subject }) => subject.id),
+        async (id) => {
+          if ((await hide(engines, { id: purge, run }, id)) === 'held') working.held += 1
+        },
+      )
+    }
+  } catch (error) {
+    if (error instanceof Spent) return false
+    throw error
   }
+  return true
 }
 
 /** What was hidden now, and what an attempt that was cut off, or a store that refused, left unprotected before. */
@@ -133,7 +160,7 @@ const protectHidden = async (working: Working): Promise<void> => {
 }
 
 const eraseOver = async (working: Working): Promise<void> => {
-  const { engines, purge, run } = working
+  const { engines, id: purge, run } = working
   const by = engines.clock.now()
   for (let after: { at: string; recording: RecordingId } | undefined; ; ) {
     const items = await itemsToErase(engines.db, by, after, pageSize)
@@ -141,7 +168,7 @@ const eraseOver = async (working: Working): Promise<void> => {
       working,
       items.map(({ recording }) => recording),
       async (id) => {
-        const outcome = await erase(engines, { id: purge.id, run }, id)
+        const outcome = await erase(engines, { id: purge, run }, id)
         if (outcome === 'held') working.held += 1
         if (outcome === 'failed') working.failed += 1
       },
@@ -151,18 +178,18 @@ const eraseOver = async (working: Working): Promise<void> => {
   }
 }
 
-const end = async ({ engines, purge, run, held, failed }: Working, said: string | null): Promise<Outcome> => {
+const end = async ({ engines, id, run, held, failed }: Working, said: string | null): Promise<Outcome> => {
   const { clock, db } = engines
   const counts = await inTransaction(db, async (tx) => {
     await run.fence(tx)
-    const now = await purgeForUpdate(tx, purge.id)
+    const now = await purgeForUpdate(tx, id)
     if (now?.state !== 'running') return undefined
-    await changePurge(tx, purge.id, { state: 'done', held, failed, said, endedAt: clock.now() })
+    await changePurge(tx, id, { state: 'done', held, failed, said, endedAt: clock.now() })
     const found = { hidden: now.hidden, erased: now.erased, held, failed }
     await record(tx, clock, {
       operation: 'erasure',
       action: 'purge.ended',
-      subject: { type: 'purge', id: purge.id },
+      subject: { type: 'purge', id: id },
       ...(said === null ? {} : { outcome: 'failed' }),
       actor: serviceOf('purge', run),
       detail: { ...found, ...(said === null ? {} : { said }) },
@@ -170,6 +197,6 @@ const end = async ({ engines, purge, run, held, failed }: Working, said: string 
     return found
   })
   if (counts === undefined) return { outcome: 'skipped', because: 'the purge ended meanwhile' }
-  engines.log.info({ purge: purge.id, ...counts, ...(said === null ? {} : { said }) }, 'a purge ended')
+  engines.log.info({ purge: id, ...counts, ...(said === null ? {} : { said }) }, 'a purge ended')
   return { outcome: 'done', said: said ?? `${counts.hidden} hidden, ${counts.erased} erased` }
 }

@@ -64,8 +64,8 @@ export const readPurge = async ({ db }: Engines, id: PurgeId) => {
 }
 
 /**
- * A second person lets a purge go on that braked. It may hide as many as it found, and as many more as any purge may; if
- * there are more by then, it brakes again. Throws `not-found`, `conflict`, `same-person`.
+ * A second person lets a purge go on that braked. It may hide as many more as it found, and as many on top as any purge
+ * may; if there are more by then, it brakes again. Throws `not-found`, `conflict`, `same-person`.
  */
 export const releasePurge = async (
   engines: Engines,
@@ -85,7 +85,7 @@ export const releasePurge = async (
     if (purge === undefined) throw new Problem('not-found')
     if (purge.state !== 'braked') throw new Problem('conflict', `The purge is ${purge.state}: nothing holds it back.`)
     if (purge.startedBy === person.id) return true
-    const allowed = (purge.batch ?? 0) + config.PURGE_BRAKE
+    const allowed = purge.hidden + (purge.batch ?? 0) + config.PURGE_BRAKE
     await changePurge(tx, id, {
       state: 'running',
       allowed,

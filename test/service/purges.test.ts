@@ -11,7 +11,7 @@ import { approveDeletion, askDeletion, restore } from '../../src/retention/decis
 import { placeHold, releaseHold } from '../../src/retention/holds.ts'
 import { erasureType } from '../../src/retention/proof.ts'
 import { runPurge } from '../../src/retention/purge.ts'
-import { readPurge, releasePurge, startDailyPurge, startPurge } from '../../src/retention/purges.ts'
+import { readPurge, startDailyPurge, startPurge } from '../../src/retention/purges.ts'
 import { openViewing } from '../../src/viewings/opening.ts'
 import { entriesAbout, kept } from '../catalogued.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
@@ -272,48 +272,6 @@ describe('a purge', () => {
     expect(await statusOf(engines, id)).toBe('verified')
     const owed = await engines.db.selectFrom('jobs').select('payload').where('name', '=', 'take-into-custody').execute()
     expect(owed).toContainEqual({ payload: { recordingId: id } })
-  })
-})
-
-describe('a purge that finds more than it may hide', () => {
-  test('stops whole until another person releases it', async () => {
-    await inTraffic()
-    const hiddenBefore = await footage(40)
-    expect(await purged(engines)).toMatchObject({ hidden: 1 })
-    await afterGrace()
-    const ids = await Promise.all([40, 41, 42, 43].map(async (days) => await footage(days)))
-    const id = await startPurge(engines, people.drafter)
-    expect(await ran(engines, id)).toMatchObject({ state: 'braked', hidden: 0, erased: 0, batch: 4 })
-    expect(await statusOf(engines, hiddenBefore)).toBe('grace')
-    expect((await readPurge(engines, id)).said).toMatch(/4 recordings are due, and a purge may hide 3/)
-    // Neither another purge nor another run gets past it.
-    expect(await startPurge(engines, people.supervisor)).toBe(id)
-    expect(await ran(engines, id)).toMatchObject({ state: 'braked' })
-    expect(await codeOf(releasePurge(engines, people.drafter, id, 'go on'))).toBe('same-person')
-    await releasePurge(engines, people.supervisor, id, 'they were announced')
-    expect(await ran(engines, id)).toMatchObject({ state: 'done', hidden: 4, failed: 0 })
-    expect(await statusOf(engines, hiddenBefore)).toBe('erased')
-    for (const each of ids) expect(await statusOf(engines, each)).toBe('grace')
-    expect(await codeOf(releasePurge(engines, people.supervisor, id, undefined))).toBe('conflict')
-    expect(await actionsOn(engines, id)).toEqual([
-      'purge.started',
-      'purge.braked',
-      'purge.release',
-      'purge.released',
-      'purge.ended',
-    ])
-  })
-
-  test('that ten more have joined since it was released brakes again', async () => {
-    await inTraffic()
-    for (const days of [40, 41, 42, 43]) await footage(days)
-    const id = await startPurge(engines, null)
-    expect(await ran(engines, id)).toMatchObject({ state: 'braked', batch: 4 })
-    await releasePurge(engines, people.supervisor, id, undefined)
-    for (let n = 0; n < 10; n++) await footage(50 + n)
-    expect(await ran(engines, id)).toMatchObject({ state: 'braked', batch: 14, hidden: 0 })
-    await releasePurge(engines, people.supervisor, id, undefined)
-    expect(await ran(engines, id)).toMatchObject({ state: 'done', hidden: 14 })
   })
 })
 
