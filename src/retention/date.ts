@@ -50,12 +50,13 @@ const distrusted = ['clock_drift', 'clock_implausible']
 
 /**
  * When a recording may be destroyed, and which rule says so: the one place that knows. A hold beats an open case, that an
- * approved request to delete, and that its category's policy; of the dates that remain the latest counts, and what is not
- * known means keep. Everything is computed from the facts alone, by the calendar of the time zone.
+ * approved request to delete, and that its category's policy, but for what the policy gives an exhibit by the events of its
+ * cases; of the dates that remain the latest counts, and what is not known means keep. Everything is computed from the facts
+ * alone, by the calendar of the time zone.
  */
 export const dateOf = (facts: Facts, zone: string): Verdict => {
   const sheltering = [...facts.holds.map((hold) => holdRule(hold, zone)), ...openCases(facts)]
-  const ordinary = [...deletionRule(facts, zone), ...policyRules(facts, zone).toSorted(latestFirst)]
+  const ordinary = ordinaryRules(facts, zone)
   const [decided, ...rest] = [...sheltering, ...ordinary]
   const [otherwise] = ordinary
   if (decided === undefined || otherwise === undefined) throw new Error('no rule says anything')
@@ -65,6 +66,13 @@ export const dateOf = (facts: Facts, zone: string): Verdict => {
     beaten: rest.map((rule) => ({ ...rule, beatenBy: whyBeaten(rule, decided) })),
     otherwise: otherwise.when,
   }
+}
+
+/** Approved before a recording became an exhibit, a request would lie in wait for the day on which its case is closed. */
+const ordinaryRules = (facts: Facts, zone: string): Rule[] => {
+  const [requests, policies] = [deletionRule(facts, zone), policyRules(facts, zone)]
+  const ofCases = facts.cases.length > 0 && policies.some(({ rule }) => rule === 'case-event')
+  return ofCases ? [...requests, ...policies].toSorted(latestFirst) : [...requests, ...policies.toSorted(latestFirst)]
 }
 
 const latestFirst = (one: Rule, other: Rule): number => {
@@ -80,9 +88,15 @@ const whyBeaten = (rule: Rule, by: Rule): string => {
     case 'open-case':
       return 'Nothing inside an open case is taken.'
     case 'deletion-request':
+      // That of a case is known here: were it not, no request would have come before it.
+      if (rule.rule === 'case-event' && rule.when !== 'keep') return 'The latest date counts.'
       return 'A second person approved that it goes before its time.'
     case 'category':
     case 'case-event':
+      if (rule.rule === 'deletion-request')
+        return by.when === 'keep'
+          ? 'A request does not beat the events of its cases: what is not known means keep.'
+          : 'A request does not beat what the events of its cases give: the latest counts.'
       return by.when === 'keep' ? 'What is not known means keep.' : 'The latest date counts.'
   }
 }

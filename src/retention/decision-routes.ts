@@ -1,12 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { IdOf } from '../base/ids.ts'
-import { problems } from '../base/problem-schema.ts'
+import { Nothing, problems } from '../base/problem-schema.ts'
 import type { Engines } from '../engines/engines.ts'
 import { personOf } from '../people/caller.ts'
 import { checkReason } from '../people/reasons.ts'
 import { MaybeReason } from '../people/schemas.ts'
-import { approveDeletion, askDeletion, readmit, restore } from './decisions.ts'
+import { approveDeletion, askDeletion, readmit, restore, withdrawDeletion } from './decisions.ts'
 import { Explained, Restored } from './schemas.ts'
 
 const tags = ['retention']
@@ -63,7 +63,8 @@ export const decisionRoutes =
         config: { may: 'deletion.approve' },
         schema: {
           summary: 'Approve, as a second person, that a recording be destroyed before its time',
-          description: 'It is due at once, unless a hold or an open case keeps it, and goes by way of grace.',
+          description:
+            'It is due at once, unless a hold, an open case or an event of its cases keeps it, and goes by way of grace.',
           tags,
           params,
           body: MaybeReason,
@@ -74,6 +75,27 @@ export const decisionRoutes =
         const { id } = request.params
         await approveDeletion(engines, personOf(request), id, request.body?.reason)
         return await reply.code(202).send({ id })
+      },
+    )
+
+    app.delete(
+      '/recordings/:id/deletion-requests',
+      {
+        config: { may: 'deletion.ask' },
+        schema: {
+          summary: 'Take back a request to destroy a recording before its time, approved or not',
+          description: 'What it has hidden comes back with the next purge, unless another rule has made it due.',
+          tags,
+          params,
+          body: Explained,
+          response: { 204: Nothing, ...problems('bad-request', 'not-found', 'conflict') },
+        },
+      },
+      async (request, reply) => {
+        const person = personOf(request)
+        const reason = checkReason(engines.config, person, request.body.reason)
+        await withdrawDeletion(engines, person, request.params.id, reason)
+        return await reply.code(204).send()
       },
     )
 

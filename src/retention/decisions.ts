@@ -75,8 +75,8 @@ export const askDeletion = async (engines: Engines, person: Person, id: Recordin
 }
 
 /**
- * A second person approves: the recording is due at once, unless a hold or an open case keeps it, and goes by way of grace
- * as any other. Throws `not-found`, `conflict`, `same-person`.
+ * A second person approves: the recording is due at once, unless a hold, an open case or an event of its cases keeps it, and
+ * goes by way of grace as any other. Throws `not-found`, `conflict`, `same-person`.
  */
 export const approveDeletion = async (
   engines: Engines,
@@ -106,6 +106,38 @@ export const approveDeletion = async (
   if (!samePerson) return
   await recordRefusal(engines, { ...act, action: 'deletion.approve' })
   throw new Problem('same-person')
+}
+
+/**
+ * Takes a request back, approved or not, as long as the erasure has not begun. What it has hidden comes back with the next
+ * purge, unless another rule has made it due. Throws `not-found`, `conflict`.
+ */
+export const withdrawDeletion = async (
+  engines: Engines,
+  person: Person,
+  id: RecordingId,
+  reason: string,
+): Promise<void> => {
+  const { clock, db } = engines
+  await inTransaction(db, async (tx) => {
+    const recording = await lockRecording(tx, id, 'update')
+    if (recording === undefined) throw new Problem('not-found')
+    if (recording.status === 'erased')
+      throw new Problem('conflict', 'The recording was erased: there is nothing to take back.')
+    const request = await requestForUpdate(tx, id)
+    if (request === undefined) throw new Problem('conflict', 'Nobody asked for its deletion.')
+    if ((await itemForUpdate(tx, id))?.state === 'erasing')
+      throw new Problem('conflict', 'Its erasure has begun: there is no way back.')
+    await endRequest(tx, id, clock.now())
+    await record(tx, clock, {
+      operation: 'erasure',
+      action: 'recording.deletion-withdrawn',
+      subject: { type: 'recording', id },
+      actor: actor(person, 'deletion.ask'),
+      purpose: reason,
+      detail: { request: request.id, askedBy: request.askedBy, approved: request.approvedAt !== null },
+    })
+  })
 }
 
 /** Lets docks bring an erased file again, once: it becomes a recording of its own. Throws `not-found`, `conflict`. */

@@ -7,7 +7,7 @@ import { signingKey } from '../ledger/keys/receipt-keys.ts'
 import { eraseFromEntry, record, recordSealed } from '../ledger/record.ts'
 import { dateOf } from './date.ts'
 import { countObjects, destroy, protectedUntil } from './destroying.ts'
-import { oweExamination, type Purging, ruleInEntry } from './hiding.ts'
+import { oweExamination, type Purging, requestBehind, ruleInEntry } from './hiding.ts'
 import { isHeld } from './hold-queries.ts'
 import { instantOf } from './period.ts'
 import { policyById } from './policy-queries.ts'
@@ -76,7 +76,7 @@ const begin = async (
       await changeItem(tx, item, { said: `The store protects it until ${iso(lockedUntil)}.` })
       return 'failed'
     }
-    const request = subject.facts.deletionApprovedAt === null ? null : subject.request
+    const request = requestBehind(subject, decided)
     const rule = { policy: subject.policy?.id ?? null, request }
     await changeItem(tx, item, { state: 'erasing', said: null, ...rule })
     await dropRenditions(tx, id)
@@ -85,7 +85,7 @@ const begin = async (
       action: 'recording.erasure-begun',
       subject: { type: 'recording', id },
       actor: serviceOf('purge', run),
-      policy: ruleInEntry(subject),
+      policy: ruleInEntry(subject, request),
       detail: { purge, because: decided.words },
     })
     return { item: { ...item, ...rule, state: 'erasing' }, upload: recording.upload }

@@ -1,4 +1,4 @@
-import type { EntryId, PurgeId, RecordingId } from '../base/ids.ts'
+import type { EntryId, PurgeId, RecordingId, RequestId } from '../base/ids.ts'
 import { Problem } from '../base/problem.ts'
 import type { Engines } from '../engines/engines.ts'
 import { inTransaction, type Tx } from '../engines/postgres.ts'
@@ -7,7 +7,7 @@ import type { Run } from '../jobs/catalogue.ts'
 import { owe } from '../jobs/outbox.ts'
 import { record } from '../ledger/record.ts'
 import { originalKey } from '../uploads/upload.ts'
-import { dateOf } from './date.ts'
+import { dateOf, type Rule } from './date.ts'
 import { endFrom, instantOf } from './period.ts'
 import { usualGrace } from './policies.ts'
 import { countHidden, insertItem, markProtected, setStatus } from './purge-queries.ts'
@@ -17,13 +17,17 @@ import { isBy } from './sources.ts'
 
 export type Purging = { id: PurgeId; run: Pick<Run, 'jobId' | 'cause'> }
 
+/** The request to delete by which a recording is hidden or erased, where it is one. */
+export const requestBehind = ({ request }: Subject, { rule }: Rule): RequestId | null =>
+  rule === 'deletion-request' ? request : null
+
 /** What an entry says of the rule under which something is hidden or erased. */
-export const ruleInEntry = ({ policy, request, facts }: Pick<Subject, 'policy' | 'request' | 'facts'>) => ({
+export const ruleInEntry = ({ policy, facts }: Subject, request: RequestId | null) => ({
   category: facts.category,
   ...(policy === null
     ? {}
     : { id: policy.id, version: policy.version, trigger: policy.trigger, period: policy.period, grace: policy.grace }),
-  ...(request === null || facts.deletionApprovedAt === null ? {} : { request }),
+  ...(request === null ? {} : { request }),
 })
 
 /** The purge has hidden as many as it may, or is not running any more: what was to be hidden is not. */
@@ -52,7 +56,7 @@ export const hide = async (
     if (!isBy(when, now)) return isBy(otherwise, now) ? 'held' : 'not-due'
     const grace = subject.policy?.grace ?? usualGrace
     const graceUntil = new Date(endFrom(now, grace, zone).epochMilliseconds)
-    const request = subject.facts.deletionApprovedAt === null ? null : subject.request
+    const request = requestBehind(subject, decided)
     const item = { purge, recording: id, policy: subject.policy?.id ?? null, request, previous, hiddenAt, graceUntil }
     const row = { ...item, state: 'hiding', lockedUntil: null, objects: null, said: null, endedAt: null } as const
     await insertItem(tx, row)
@@ -62,7 +66,7 @@ export const hide = async (
       action: 'recording.hidden',
       subject: { type: 'recording', id },
       actor: serviceOf('purge', run),
-      policy: ruleInEntry(subject),
+      policy: ruleInEntry(subject, request),
       detail: { purge, because: decided.words, until: graceUntil.toISOString() },
     })
     // The purge's row comes last, so that those who hide at the same time wait for each other's commit alone.

@@ -88,7 +88,8 @@ export const unprotectedItems = async (
 }
 
 /**
- * Items whose grace is over, those whose erasure was cut off, and those whose case was opened again, longest hidden first.
+ * Items whose grace is over, those whose erasure was cut off, and those whose case was opened again or whose request was
+ * withdrawn, longest hidden first.
  */
 export const itemsToErase = async (
   db: Db,
@@ -103,7 +104,7 @@ export const itemsToErase = async (
     .where((eb) =>
       eb.or([
         eb('state', '=', 'erasing'),
-        eb.and([eb('state', '=', 'grace'), eb.or([eb('graceUntil', '<=', by), inOpenCase])]),
+        eb.and([eb('state', '=', 'grace'), eb.or([eb('graceUntil', '<=', by), inOpenCase, requestOver])]),
       ]),
     )
     .orderBy('graceUntil')
@@ -126,6 +127,9 @@ export const itemForUpdate = async (tx: Tx, recording: RecordingId): Promise<Pur
 const inOpenCase = sql<boolean>`exists (
   select from exhibits join cases on cases.id = exhibits."case"
   where exhibits.recording = purge_items.recording and exhibits.withdrawn_at is null and cases.status = 'open')`
+
+const requestOver = sql<boolean>`exists (
+  select from deletion_requests where id = purge_items.request and ended_at is not null)`
 
 type Item = Pick<PurgeItemRow, 'purge' | 'recording'>
 type ItemChanges = Partial<Omit<PurgeItemRow, 'purge' | 'recording' | 'previous' | 'hiddenAt' | 'graceUntil'>>
@@ -205,6 +209,7 @@ const authority = [
   'recording.erasure-failed',
   'recording.deletion-asked',
   'recording.deletion-approved',
+  'recording.deletion-withdrawn',
 ]
 
 /** The parts, of these kinds, that entries about the recording, its upload and its clips still have. */

@@ -145,6 +145,43 @@ describe('the date of a recording', () => {
     expect(whenOf({ deletionApprovedAt, policy: counting('convicted') })).toBe('2026-02-03T00:00:00Z')
   })
 
+  test('of an exhibit is not sooner than what the events of its cases give, whatever deletion was approved', () => {
+    const facts = {
+      ...plain,
+      policy: counting('convicted'),
+      deletionApprovedAt: new Date('2026-02-03T00:00:00Z'),
+      cases: [{ status: 'closed', events: { convicted: '2027-02-03' } }],
+    } as const
+    const { when, decided, beaten } = dateOf(facts, london)
+    expect([when.toString(), decided.rule]).toEqual(['2027-08-03T23:00:00Z', 'case-event'])
+    expect(beaten).toMatchObject([
+      {
+        rule: 'deletion-request',
+        beatenBy: 'A request does not beat what the events of its cases give: the latest counts.',
+      },
+    ])
+    const later = dateOf({ ...facts, deletionApprovedAt: new Date('2028-01-01T00:00:00Z') }, london)
+    expect([later.when.toString(), later.decided.rule]).toEqual(['2028-01-01T00:00:00Z', 'deletion-request'])
+    expect(later.beaten).toMatchObject([{ rule: 'case-event', beatenBy: 'The latest date counts.' }])
+    const unknown = dateOf({ ...facts, cases: [{ status: 'closed', events: {} }] }, london)
+    expect([unknown.when, unknown.otherwise, unknown.decided.rule]).toEqual(['keep', 'keep', 'case-event'])
+    expect(unknown.beaten).toMatchObject([
+      {
+        rule: 'deletion-request',
+        beatenBy: 'A request does not beat the events of its cases: what is not known means keep.',
+      },
+    ])
+  })
+
+  test('of an exhibit whose policy counts from the recording is that of the request', () => {
+    const facts = {
+      deletionApprovedAt: new Date('2026-02-03T00:00:00Z'),
+      cases: [{ status: 'closed', events: {} }],
+    } as const
+    expect(whenOf(facts)).toBe('2026-02-03T00:00:00Z')
+    expect(whenOf({ ...facts, policy: null })).toBe('2026-02-03T00:00:00Z')
+  })
+
   test('tells in words what decides it', () => {
     expect(dateOf(plain, london).decided.words).toBe(
       'The category "traffic", policy version 1: 31 days from when it was recorded (2026-01-31), until 2026-03-03.',
@@ -182,6 +219,18 @@ describe('whatever the facts are', () => {
       fc.property(anyFacts, (facts) => {
         const kept = facts.holds.length > 0 || facts.cases.some(({ status }) => status === 'open')
         return !kept || dateOf(facts, london).when === 'keep'
+      }),
+    )
+  })
+
+  test('an approved deletion makes nothing that a case event keeps go sooner', () => {
+    fc.assert(
+      fc.property(anyFacts, (facts) => {
+        const without = dateOf({ ...facts, deletionApprovedAt: null }, london)
+        const { when } = dateOf(facts, london)
+        if (facts.cases.length === 0 || without.decided.rule !== 'case-event') return true
+        if (when === 'keep' || without.when === 'keep') return when === 'keep'
+        return Temporal.Instant.compare(when, without.when) >= 0
       }),
     )
   })

@@ -148,6 +148,17 @@ test('a hold is placed, shown and released over HTTP, with a reason or without',
   expect((await as('officer', 'GET', `/recordings/${id}/holds`)).status).toBe(404)
 })
 
+test('a request to delete is made, approved and taken back over HTTP, taken back with a reason', async () => {
+  const id = await footage('none')
+  const requests = `/recordings/${id}/deletion-requests`
+  expect((await as('retention', 'POST', requests, { reason: 'recorded in a changing room' })).status).toBe(202)
+  expect((await asSecond('POST', `${requests}/approval`)).status).toBe(202)
+  expect((await as('supervisor', 'DELETE', requests)).status).toBe(400)
+  expect((await as('supervisor', 'DELETE', requests, { reason: 'it is evidence' })).status).toBe(204)
+  expect((await as('supervisor', 'DELETE', requests, { reason: 'again' })).status).toBe(409)
+  expect((await as('retention', 'GET', `/recordings/${id}/retention`)).body).toMatchObject({ date: null, beaten: [] })
+})
+
 test('the command simulates a draft that it makes, or one that is there, and says what would change', async () => {
   await footage('commanded')
   const environment = { EXHIBIT_TOKEN: await system.issuer.tokenFor('retention'), EXHIBIT_URL: system.api.url }

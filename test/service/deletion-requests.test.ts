@@ -1,0 +1,110 @@
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { newId, type RecordingId } from '../../src/base/ids.ts'
+import { explainDate, listDue } from '../../src/retention/dates.ts'
+import { approveDeletion, askDeletion, withdrawDeletion } from '../../src/retention/decisions.ts'
+import { entriesAbout, kept } from '../catalogued.ts'
+import { type TestEngines, testEngines } from '../engines.ts'
+import { codeOf, problemOf } from '../footsteps.ts'
+import {
+  caseWith,
+  happened,
+  inForce,
+  type Keepers,
+  keepers,
+  locksOver,
+  movedClock,
+  purged,
+  setCase,
+  statusOf,
+} from '../retained.ts'
+
+const clock = movedClock()
+const day = 86_400_000
+let engines: TestEngines
+let people: Keepers
+let category: string
+beforeAll(async () => {
+  engines = await testEngines({ clock, env: { PURGE_CLOCK_MINUTES: '99999999', RETENTION_LOCK_SECONDS: '1' } })
+  people = await keepers(engines)
+})
+afterAll(async () => await engines[Symbol.asyncDispose]())
+beforeEach(() => {
+  clock.ahead = 0
+  category = `category ${newId()}`
+})
+
+const footage = async (): Promise<RecordingId> =>
+  await kept(engines, randomBytes(64), { category, recordedAt: new Date(Date.now() - day) })
+const ask = async (id: RecordingId) => await askDeletion(engines, people.drafter, id, 'recorded in a changing room')
+const approve = async (id: RecordingId) => await approveDeletion(engines, people.approver, id, undefined)
+const withdraw = async (id: RecordingId) => await withdrawDeletion(engines, people.approver, id, 'it is an exhibit now')
+const dayAhead = (days: number) => new Date(Date.now() + days * day).toISOString().slice(0, 10)
+
+describe('a request to delete', () => {
+  test('is withdrawn before it was approved and after, with a reason and its entry, and may be made anew', async () => {
+    const id = await footage()
+    expect(await codeOf(withdraw(id))).toBe('conflict')
+    await ask(id)
+    await withdraw(id)
+    expect(await codeOf(approve(id))).toBe('conflict')
+    await ask(id)
+    await approve(id)
+    await withdraw(id)
+    expect(await purged(engines)).toMatchObject({ hidden: 0 })
+    expect(await codeOf(withdraw(newId()))).toBe('not-found')
+    const told = await entriesAbout(engines, id)
+    expect(told.map(({ action }) => action)).toEqual([
+      'recording.deletion-asked',
+      'recording.deletion-withdrawn',
+      'recording.deletion-asked',
+      'recording.deletion-approved',
+      'recording.deletion-withdrawn',
+    ])
+    expect(told[1]).toMatchObject({ purpose: 'it is an exhibit now', detail: { approved: false } })
+    expect(told[4]).toMatchObject({
+      actor: { id: people.approver.id },
+      detail: { askedBy: people.drafter.id, approved: true },
+    })
+  })
+
+  test('that hid the recording is withdrawn too, and the next purge brings it back; once erased, it is too late', async () => {
+    const [back, gone] = [await footage(), await footage()]
+    for (const id of [back, gone]) {
+      await ask(id)
+      await approve(id)
+    }
+    expect(await purged(engines)).toMatchObject({ hidden: 2 })
+    await withdraw(back)
+    expect(await purged(engines)).toMatchObject({ hidden: 0, erased: 0, held: 1 })
+    expect(await statusOf(engines, back)).toBe('active')
+    clock.ahead += 31 * day
+    await locksOver(engines)
+    expect(await purged(engines)).toMatchObject({ erased: 1, held: 0 })
+    expect([await statusOf(engines, back), await statusOf(engines, gone)]).toEqual(['active', 'erased'])
+    expect((await problemOf(withdraw(gone)))?.message).toMatch(/was erased/)
+  })
+
+  test('does not take an exhibit before the day that the events of its cases give, and takes it then', async () => {
+    await inForce(engines, people, { category, trigger: 'convicted', period: 'P6M' })
+    const id = await footage()
+    await ask(id)
+    await approve(id)
+    const of = await caseWith(engines, people.investigator, [id], { status: 'open' })
+    await happened(engines, people.investigator, of, 'convicted', dayAhead(0))
+    await setCase(engines, of, 'closed')
+    expect(await purged(engines)).toMatchObject({ hidden: 0, held: 0 })
+    const told = await explainDate(engines, people.investigator, id)
+    expect(told).toMatchObject({ decidedBy: { rule: 'case-event' }, beaten: [{ rule: 'deletion-request' }] })
+    expect(told.beaten[0]?.beatenBy).toMatch(/^A request does not beat what the events of its cases give/)
+    const due = async (on: string) => {
+      const { items } = await listDue(engines, people.drafter, { on, limit: 50, cursor: undefined })
+      return items.filter(({ recordingId }) => recordingId === id).length
+    }
+    expect([await due(dayAhead(100)), await due(dayAhead(200))]).toEqual([0, 1])
+    clock.ahead = 200 * day
+    expect(await purged(engines)).toMatchObject({ hidden: 1 })
+    const item = engines.db.selectFrom('purgeItems').select('request').where('recording', '=', id)
+    expect(await item.executeTakeFirst()).toEqual({ request: null })
+  })
+})
