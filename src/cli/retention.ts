@@ -55,6 +55,7 @@ const simulated = async (installation: Installation, policy: string): Promise<Si
   for (;;) {
     const simulation = readAs(SimulationView, await installation.call({ method: 'GET', to }))
     if (simulation.state === 'ready') return simulation
+    if (simulation.state === 'failed') throw new Failure(simulation.failure ?? 'The simulation gave up.')
     await delay(lookEveryMs)
   }
 }

@@ -1,10 +1,23 @@
 import type { ColumnType, Generated, Selectable } from 'kysely'
-import type { EntryId, HoldId, PersonId, PolicyId, PurgeId, RecordingId, RequestId, SimulationId } from '../base/ids.ts'
+import type {
+  EntryId,
+  HoldId,
+  JobId,
+  PersonId,
+  PolicyId,
+  PurgeId,
+  RecordingId,
+  RequestId,
+  SimulationId,
+} from '../base/ids.ts'
 
 type At = ColumnType<Date, Date, Date>
 type MaybeAt = ColumnType<Date | null, Date | null | undefined, Date | null>
 /** A person who may not have acted yet. */
 type MaybePerson = ColumnType<PersonId | null, PersonId | null | undefined, PersonId>
+
+/** The job it waits for. */
+type Job = ColumnType<JobId | null, JobId | null | undefined, JobId>
 
 /** What a period counts from: the recording itself, or the day of an event of its cases. */
 export type Trigger =
@@ -46,6 +59,7 @@ type SimulationsTable = {
   policy: PolicyId
   state: SimulationState
   counts: ColumnType<SimulationCounts, string, string>
+  job: Job
   askedBy: PersonId
   askedAt: At
   endedAt: MaybeAt
@@ -83,7 +97,8 @@ type DeletionRequestsTable = {
   endedAt: MaybeAt
 }
 
-type PurgeState = 'running' | 'braked' | 'done'
+/** `failed`: its job gave up, and another purge took its place. */
+type PurgeState = 'running' | 'braked' | 'done' | 'failed'
 /** `allowed`: how many it may hide before it brakes. `batch`: how many it found when it braked. */
 type PurgesTable = {
   id: PurgeId
@@ -96,6 +111,7 @@ type PurgesTable = {
   failed: Generated<number>
   /** A sentence for a person. */
   said: string | null
+  job: Job
   startedBy: PersonId | null
   startedAt: At
   releasedBy: MaybePerson

@@ -5,7 +5,7 @@ import { Problem } from '../base/problem.ts'
 import { iso } from '../base/time.ts'
 import type { Engines } from '../engines/engines.ts'
 import { inTransaction } from '../engines/postgres.ts'
-import type { PolicyRow, SealedPart, SimulationRow, Trigger } from '../engines/retention-tables.ts'
+import type { PolicyRow, SealedPart, Trigger } from '../engines/retention-tables.ts'
 import { record } from '../ledger/record.ts'
 import { recordRefusal } from '../ledger/refusals.ts'
 import { cutPage } from '../people/page.ts'
@@ -22,8 +22,10 @@ import {
   policiesPage,
   policyById,
   policyForUpdate,
+  type ShownSimulation,
   supersede,
 } from './policy-queries.ts'
+import { asSentence } from './words.ts'
 
 export type Draft = {
   /** Null for recordings that have none. */
@@ -128,14 +130,22 @@ export const approvePolicy = async (
   throw done
 }
 
+/** Why a simulation will not be ready, in words: its job gave up. Null while it may be. */
+export const whyFailed = ({ state, jobState, jobSaid }: ShownSimulation): string | null =>
+  state === 'ready' || jobState !== 'failed'
+    ? null
+    : `The simulation gave up: ${asSentence(jobSaid)} Nothing has changed. Simulate the draft again; where that fails too, an administrator can look at its job.`
+
 /** Why a simulation does not say any more what the policy would do; undefined when it does. */
 const whyNotEnough = (
-  simulation: SimulationRow | undefined,
+  simulation: ShownSimulation | undefined,
   changed: boolean,
   now: Date,
   hours: number,
 ): string | undefined => {
   if (simulation === undefined) return 'Nobody has simulated it yet.'
+  const failure = whyFailed(simulation)
+  if (failure !== null) return failure
   if (simulation.state !== 'ready') return 'Its simulation is not ready yet.'
   if (changed) return 'Another version of this policy was approved since it was simulated: simulate it again.'
   const old = now.getTime() - simulation.askedAt.getTime() > hours * 3_600_000

@@ -72,15 +72,19 @@ export const insertSimulation = async (tx: Tx, simulation: Insertable<Tables['si
 export const simulationById = async (db: Db | Tx, id: SimulationId): Promise<SimulationRow | undefined> =>
   await db.selectFrom('simulations').selectAll().where('id', '=', id).executeTakeFirst()
 
-/** The one that counts: an earlier one is history. */
-export const newestSimulation = async (db: Db | Tx, policy: PolicyId): Promise<SimulationRow | undefined> =>
+/** The one that counts, and how its job stands: an earlier one is history. */
+export const newestSimulation = async (db: Db | Tx, policy: PolicyId) =>
   await db
     .selectFrom('simulations')
-    .selectAll()
+    .leftJoin('jobs', 'jobs.id', 'simulations.job')
+    .selectAll('simulations')
+    .select(['jobs.state as jobState', 'jobs.said as jobSaid'])
     .where('policy', '=', policy)
-    .orderBy('id', 'desc')
+    .orderBy('simulations.id', 'desc')
     .limit(1)
     .executeTakeFirst()
+
+export type ShownSimulation = NonNullable<Awaited<ReturnType<typeof newestSimulation>>>
 
 export const setSimulation = async (
   tx: Tx,

@@ -91,7 +91,7 @@ export const policyRoutes =
           tags,
           params,
           querystring,
-          response: { 200: pageOf(Affected), ...problems('not-found', 'not-ready', 'bad-request') },
+          response: { 200: pageOf(Affected), ...problems('not-found', 'not-ready', 'conflict', 'bad-request') },
         },
       },
       async (request) => {

@@ -1,5 +1,5 @@
 import { type Insertable, sql } from 'kysely'
-import type { BundleId, EntryId, PersonId, PurgeId, RecordingId, RequestId, UploadId } from '../base/ids.ts'
+import type { BundleId, EntryId, JobId, PersonId, PurgeId, RecordingId, RequestId, UploadId } from '../base/ids.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
 import type { PurgeItemRow, PurgeRow, SealedPart } from '../engines/retention-tables.ts'
 import type { Tables } from '../engines/tables.ts'
@@ -16,7 +16,24 @@ export const insertPurge = async (tx: Tx, purge: Insertable<Tables['purges']>): 
 }
 
 export const purgeUnderWay = async (db: Db | Tx): Promise<PurgeId | undefined> =>
-  (await db.selectFrom('purges').select('id').where('state', '!=', 'done').executeTakeFirst())?.id
+  (await db.selectFrom('purges').select('id').where('state', 'in', ['running', 'braked']).executeTakeFirst())?.id
+
+const shown = (db: Db | Tx) =>
+  db
+    .selectFrom('purges')
+    .leftJoin('jobs', 'jobs.id', 'purges.job')
+    .selectAll('purges')
+    .select(['jobs.state as jobState', 'jobs.said as jobSaid'])
+
+/** A purge, and how its job stands. */
+export const purgeShown = async (db: Db | Tx, id: PurgeId) =>
+  await shown(db).where('purges.id', '=', id).executeTakeFirst()
+
+export type ShownPurge = NonNullable<Awaited<ReturnType<typeof purgeShown>>>
+
+/** The purge that is under way no more, though it says so: its job gave up. */
+export const purgeGivenUp = async (db: Db | Tx): Promise<ShownPurge | undefined> =>
+  await shown(db).where('purges.state', '=', 'running').where('jobs.state', '=', 'failed').executeTakeFirst()
 
 export const purgeById = async (db: Db | Tx, id: PurgeId): Promise<PurgeRow | undefined> =>
   await db.selectFrom('purges').selectAll().where('id', '=', id).executeTakeFirst()
@@ -43,6 +60,7 @@ export const wasAnythingToDo = async (db: Db, at: Date): Promise<boolean> => {
 type Changes = Partial<
   Pick<PurgeRow, 'state' | 'allowed' | 'batch' | 'held' | 'failed' | 'said' | 'releasedAt' | 'endedAt'> & {
     releasedBy: PersonId
+    job: JobId
   }
 >
 export const changePurge = async (tx: Tx, id: PurgeId, changes: Changes): Promise<void> => {

@@ -2,25 +2,61 @@ import { newId, type PurgeId } from '../base/ids.ts'
 import { Problem } from '../base/problem.ts'
 import { iso } from '../base/time.ts'
 import type { Engines } from '../engines/engines.ts'
-import { inTransaction } from '../engines/postgres.ts'
+import { inTransaction, type Tx } from '../engines/postgres.ts'
 import { owe } from '../jobs/outbox.ts'
+import { jobForUpdate } from '../jobs/queries.ts'
+import type { Actor } from '../ledger/entry.ts'
 import { record } from '../ledger/record.ts'
 import { recordRefusal } from '../ledger/refusals.ts'
 import { actor, type Person } from '../people/person.ts'
 import {
   changePurge,
   insertPurge,
-  purgeById,
   purgeForUpdate,
+  purgeGivenUp,
+  purgeShown,
   purgeUnderWay,
+  type ShownPurge,
   startedSince,
   wasAnythingToDo,
 } from './purge-queries.ts'
+import { asSentence } from './words.ts'
 
-/** Starts a purge, or answers the one that is under way: there is never more than one. `person` is null for the daily one. */
+/** Its job gave up, and is not tried again by itself. */
+const isLost = ({ state, jobState }: ShownPurge): boolean => state === 'running' && jobState === 'failed'
+
+const whyLost = ({ jobSaid }: ShownPurge): string =>
+  `It gave up: ${asSentence(jobSaid)} What it has hidden is in grace and can be restored, all else is as it was. Put that right and start a purge: it takes the place of this one, as the next daily purge does.`
+
+/** Ends the purge that gave up, should one stand in the way. */
+const endLost = async (tx: Tx, { clock }: Engines, by: Actor): Promise<void> => {
+  const lost = await purgeGivenUp(tx)
+  if (lost === undefined || lost.job === null) return
+  // A purge that ends holds its job before its own row.
+  const job = await jobForUpdate(tx, lost.job)
+  const now = await purgeForUpdate(tx, lost.id)
+  if (job?.state !== 'failed' || now?.state !== 'running' || now.job !== job.id) return
+  const said = whyLost(lost)
+  await changePurge(tx, now.id, { state: 'failed', said, endedAt: clock.now() })
+  await record(tx, clock, {
+    operation: 'erasure',
+    action: 'purge.ended',
+    subject: { type: 'purge', id: now.id },
+    outcome: 'failed',
+    actor: by,
+    detail: { hidden: now.hidden, erased: now.erased, said },
+  })
+}
+
+/**
+ * Starts a purge, or answers the one that is under way: there is never more than one, and one that gave up is ended first.
+ * `person` is null for the daily one.
+ */
 export const startPurge = async (engines: Engines, person: Person | null): Promise<PurgeId> => {
   const { clock, config, db } = engines
+  const by: Actor = person === null ? { kind: 'service', id: 'daily-purge' } : actor(person, 'purge.start')
   const started = await inTransaction(db, async (tx) => {
+    await endLost(tx, engines, by)
     const id = newId<PurgeId>()
     const purge = { id, state: 'running', allowed: config.PURGE_BRAKE, batch: null, said: null } as const
     if ((await insertPurge(tx, { ...purge, startedBy: person?.id ?? null, startedAt: clock.now() })) === undefined)
@@ -29,9 +65,9 @@ export const startPurge = async (engines: Engines, person: Person | null): Promi
       operation: 'erasure',
       action: 'purge.started',
       subject: { type: 'purge', id },
-      actor: person === null ? { kind: 'service', id: 'daily-purge' } : actor(person, 'purge.start'),
+      actor: by,
     })
-    await owe(tx, clock, 'purge', { purgeId: id }, { cause })
+    await changePurge(tx, id, { job: await owe(tx, clock, 'purge', { purgeId: id }, { cause }) })
     return id
   })
   // The one that was under way may have ended at this very moment.
@@ -56,9 +92,14 @@ export const startDailyPurge = async (engines: Engines): Promise<number> => {
 
 /** A purge, as it stands. Throws `not-found`. */
 export const readPurge = async ({ db }: Engines, id: PurgeId) => {
-  const purge = await purgeById(db, id)
+  const purge = await purgeShown(db, id)
   if (purge === undefined) throw new Problem('not-found')
-  const { state, hidden, erased, held, failed, batch, said, startedBy, startedAt, endedAt } = purge
+  return purgeView(purge)
+}
+
+const purgeView = (purge: ShownPurge) => {
+  const { id, hidden, erased, held, failed, batch, startedBy, startedAt, endedAt } = purge
+  const [state, said] = isLost(purge) ? (['failed', whyLost(purge)] as const) : [purge.state, purge.said]
   const times = { startedAt: iso(startedAt), endedAt: endedAt === null ? null : iso(endedAt) }
   return { id, state, hidden, erased, held, failed, batch, said, startedBy, ...times }
 }
@@ -95,7 +136,7 @@ export const releasePurge = async (
     })
     const detail = { batch: purge.batch, allowed }
     const cause = await record(tx, clock, { ...act, action: 'purge.released', detail })
-    await owe(tx, clock, 'purge', { purgeId: id }, { cause })
+    await changePurge(tx, id, { job: await owe(tx, clock, 'purge', { purgeId: id }, { cause }) })
     return false
   })
   if (!samePerson) return

@@ -57,7 +57,8 @@ const Count = (description: string) =>
 
 export const SimulationView = Type.Object({
   id: IdOf.simulation,
-  state: oneOf(['owed', 'working', 'ready']),
+  state: oneOf(['owed', 'working', 'ready', 'failed']),
+  failure: Type.Union([Type.String(), Type.Null()], { description: 'Why it failed, and what to do' }),
   due: Count('Would have a date, be it old or new'),
   sooner: Count('Would be due sooner than now; what is kept now would be due later than any date'),
   later: Count('Would be due later than now, or be kept'),
@@ -139,7 +140,10 @@ export const DueItem = Type.Object({
 
 export const PurgeView = Type.Object({
   id: IdOf.purge,
-  state: oneOf(['running', 'braked', 'done']),
+  state: oneOf(
+    ['running', 'braked', 'done', 'failed'],
+    'failed: it gave up, and the next purge that is started takes its place',
+  ),
   hidden: Type.Integer({ minimum: 0 }),
   erased: Type.Integer({ minimum: 0 }),
   held: Type.Integer({

@@ -13,7 +13,7 @@ import { cutPage } from '../people/page.ts'
 import { actor, type Person } from '../people/person.ts'
 import { dateOf, type When } from './date.ts'
 import { dayOf, instantOf } from './period.ts'
-import { policyInEntry } from './policies.ts'
+import { policyInEntry, whyFailed } from './policies.ts'
 import {
   clearItems,
   insertItems,
@@ -49,7 +49,6 @@ export const askSimulation = async (engines: Engines, person: Person, policyId: 
       throw new Problem('conflict', `The policy is ${policy.state}: only a draft is simulated.`)
     const id = newId<SimulationId>()
     const simulation = { id, policy: policyId, state: 'owed', counts: JSON.stringify(noCounts()) } as const
-    await insertSimulation(tx, { ...simulation, askedBy: person.id, askedAt: clock.now() })
     const cause = await record(tx, clock, {
       operation: 'administration',
       action: 'policy.simulation-asked',
@@ -58,7 +57,8 @@ export const askSimulation = async (engines: Engines, person: Person, policyId: 
       policy: policyInEntry(policy),
       detail: { simulation: id },
     })
-    await owe(tx, clock, 'simulate-policy', { simulationId: id }, { cause })
+    const job = await owe(tx, clock, 'simulate-policy', { simulationId: id }, { cause })
+    await insertSimulation(tx, { ...simulation, job, askedBy: person.id, askedAt: clock.now() })
     return id
   })
 }
@@ -152,7 +152,9 @@ export const readSimulation = async (engines: Engines, person: Person, policyId:
   return await inTransaction(db, async (tx) => {
     const simulation = await newestSimulation(tx, policyId)
     if (simulation === undefined) throw new Problem('not-found', 'Nobody has simulated this policy.')
-    const { id, state, counts, askedAt, endedAt } = simulation
+    const { id, counts, askedAt, endedAt } = simulation
+    const failure = whyFailed(simulation)
+    const state = failure === null ? simulation.state : ('failed' as const)
     if (state === 'ready') await noteSight(tx, id, person.id, clock.now())
     await record(tx, clock, {
       operation: 'consultation',
@@ -161,11 +163,11 @@ export const readSimulation = async (engines: Engines, person: Person, policyId:
       actor: actor(person, 'policy.simulate'),
       detail: { simulation: id, state },
     })
-    return { id, state, ...counts, askedAt: iso(askedAt), endedAt: endedAt === null ? null : iso(endedAt) }
+    return { id, state, failure, ...counts, askedAt: iso(askedAt), endedAt: endedAt === null ? null : iso(endedAt) }
   })
 }
 
-/** The recordings whose date the draft would change. Throws `not-found`, `not-ready`, `bad-request` for a foreign cursor. */
+/** The recordings whose date the draft would change. Throws `not-found`, `not-ready`, `conflict`, `bad-request`. */
 export const listAffected = async (
   engines: Engines,
   person: Person,
@@ -179,6 +181,8 @@ export const listAffected = async (
   return await inTransaction(db, async (tx) => {
     const simulation = await newestSimulation(tx, policyId)
     if (simulation === undefined) throw new Problem('not-found', 'Nobody has simulated this policy.')
+    const failure = whyFailed(simulation)
+    if (failure !== null) throw new Problem('conflict', failure)
     if (simulation.state !== 'ready') throw new Problem('not-ready', undefined, { retryAfter: 2 })
     const day = (at: Date | null) => (at === null ? null : dayOf(instantOf(at), config.RETENTION_TIME_ZONE))
     const page = cutPage(

@@ -34,3 +34,6 @@ export const sealedParts = [
 
 /** A trigger or a kind of hold as it is said in a sentence. */
 export const inWords = (name: Trigger | HoldKind): string => name.replaceAll('_', ' ')
+
+/** What the last attempt of a job had to say, as the end of a sentence. */
+export const asSentence = (said: string | null): string => `${(said ?? 'nobody knows why').replace(/\.$/, '')}.`
