@@ -5,6 +5,7 @@ import { databaseAnswers } from '../engines/postgres.ts'
 import { lookAtMonths, monthsInWords } from '../ledger/entries/partitions.ts'
 import { logInWords, lookAtLog } from '../ledger/log/standing.ts'
 import type { IssuerKeys } from '../people/issuer.ts'
+import { lookAtPurges, purgesInWords } from '../retention/standing.ts'
 
 /** What answers and still wants somebody to look; its message is told. */
 class Alarm extends Error {}
@@ -92,6 +93,11 @@ export const standardChecks = (engines: Depended, keys: IssuerKeys): Readiness =
     },
     partitions: async () => {
       const { alarm, says } = monthsInWords(await lookAtMonths(engines))
+      if (alarm) throw new Alarm(says)
+      return says
+    },
+    purges: async () => {
+      const { alarm, says } = purgesInWords(await lookAtPurges(engines))
       if (alarm) throw new Alarm(says)
       return says
     },

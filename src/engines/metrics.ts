@@ -38,6 +38,13 @@ export const makeMetrics = () => {
       help: 'Erasures that the store refused, or said it did and did not: each is tried again',
       registers,
     }),
+    // Labelled, so that a process that never looked says nothing rather than 0.
+    purgeStopped: new Gauge({
+      name: 'exhibit_purge_stopped',
+      help: 'Whether the newest purge waits for a release, did nothing by a wrong clock, or gave up: 1 is an alarm',
+      labelNames: ['why'],
+      registers,
+    }),
     storeMismatches: new Counter({
       name: 'exhibit_store_mismatches_total',
       help: 'Objects that the store no longer holds as the catalogue says: each is an alarm',

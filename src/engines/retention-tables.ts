@@ -97,8 +97,8 @@ type DeletionRequestsTable = {
   endedAt: MaybeAt
 }
 
-/** `failed`: its job gave up, and another purge took its place. */
-type PurgeState = 'running' | 'braked' | 'done' | 'failed'
+/** `failed`: its job gave up, and another purge took its place. `abandoned`: it braked, and a person gave it up. */
+type PurgeState = 'running' | 'braked' | 'done' | 'failed' | 'abandoned'
 /** `allowed`: how many it may hide before it brakes. `batch`: how many it found when it braked. */
 type PurgesTable = {
   id: PurgeId

@@ -31,6 +31,12 @@ export const purgeShown = async (db: Db | Tx, id: PurgeId) =>
 
 export type ShownPurge = NonNullable<Awaited<ReturnType<typeof purgeShown>>>
 
+/** Newest first, from the one after `before` on. */
+export const purgesPage = async (db: Db | Tx, before: PurgeId | undefined, limit: number): Promise<ShownPurge[]> => {
+  const query = shown(db).orderBy('purges.id', 'desc').limit(limit)
+  return await (before === undefined ? query : query.where('purges.id', '<', before)).execute()
+}
+
 /** The purge that is under way no more, though it says so: its job gave up. */
 export const purgeGivenUp = async (db: Db | Tx): Promise<ShownPurge | undefined> =>
   await shown(db).where('purges.state', '=', 'running').where('jobs.state', '=', 'failed').executeTakeFirst()

@@ -1,12 +1,14 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { IdOf } from '../base/ids.ts'
-import { problems } from '../base/problem-schema.ts'
+import { Nothing, problems } from '../base/problem-schema.ts'
 import type { Engines } from '../engines/engines.ts'
 import { personOf } from '../people/caller.ts'
+import { Cursor, defaultLimit, Limit, pageOf } from '../people/page.ts'
+import { checkReason } from '../people/reasons.ts'
 import { MaybeReason } from '../people/schemas.ts'
-import { readPurge, releasePurge, startPurge } from './purges.ts'
-import { PurgeView } from './schemas.ts'
+import { abandonPurge, listPurges, readPurge, releasePurge, startPurge } from './purges.ts'
+import { Explained, PurgeView } from './schemas.ts'
 
 const tags = ['retention']
 const params = Type.Object({ id: IdOf.purge })
@@ -28,6 +30,23 @@ export const purgeRoutes =
         },
       },
       async (request, reply) => await reply.code(202).send({ id: await startPurge(engines, personOf(request)) }),
+    )
+
+    app.get(
+      '/retention/purges',
+      {
+        config: { may: 'purge.read' },
+        schema: {
+          summary: 'All purges, newest first',
+          tags,
+          querystring: Type.Object({ limit: Limit, cursor: Cursor }, { additionalProperties: false }),
+          response: { 200: pageOf(PurgeView), ...problems('bad-request') },
+        },
+      },
+      async (request) => {
+        const { limit = defaultLimit, cursor } = request.query
+        return await listPurges(engines, limit, cursor)
+      },
     )
 
     app.get(
@@ -55,6 +74,27 @@ export const purgeRoutes =
         const { id } = request.params
         await releasePurge(engines, personOf(request), id, request.body?.reason)
         return await reply.code(202).send({ id })
+      },
+    )
+
+    app.post(
+      '/retention/purges/:id/abandonment',
+      {
+        config: { may: 'purge.release' },
+        schema: {
+          summary: 'Give up a purge that braked',
+          description: 'What it had hidden stays in grace, and what is due stays due: the next purge counts it anew.',
+          tags,
+          params,
+          body: Explained,
+          response: { 204: Nothing, ...problems('bad-request', 'not-found', 'conflict') },
+        },
+      },
+      async (request, reply) => {
+        const person = personOf(request)
+        const reason = checkReason(engines.config, person, request.body.reason)
+        await abandonPurge(engines, person, request.params.id, reason)
+        return await reply.code(204).send()
       },
     )
   }

@@ -53,8 +53,8 @@ const counted = (count: number): string => (count === 1 ? '1 recording' : `${cou
 
 const whyBraked = ({ hidden, erased, allowed }: PurgeRow, batch: number): string =>
   hidden + erased === 0
-    ? `${batch} recordings are due, and a purge may hide ${allowed}: a second person has to release it. Nothing was hidden and nothing erased.`
-    : `It had hidden ${counted(hidden)} when it found ${batch} more due, and a purge may hide ${allowed}: a second person has to release it. What it has hidden is in grace and can be restored; nothing more is hidden or erased until then.`
+    ? `${batch} recordings are due, and a purge may hide ${allowed}: a second person has to release it, or somebody to give it up. Nothing was hidden and nothing erased.`
+    : `It had hidden ${counted(hidden)} when it found ${batch} more due, and a purge may hide ${allowed}: a second person has to release it, or somebody to give it up. What it has hidden is in grace and can be restored; nothing more is hidden or erased until then.`
 
 /**
  * Looks at everything that is due before the first of it is hidden: a batch larger than allowed stops whole, and what an
@@ -197,6 +197,7 @@ const end = async ({ engines, id, run, held, failed }: Working, said: string | n
     return found
   })
   if (counts === undefined) return { outcome: 'skipped', because: 'the purge ended meanwhile' }
-  engines.log.info({ purge: id, ...counts, ...(said === null ? {} : { said }) }, 'a purge ended')
+  if (said === null) engines.log.info({ purge: id, ...counts }, 'a purge ended')
+  else engines.log.warn({ purge: id, said }, 'a purge did nothing')
   return { outcome: 'done', said: said ?? `${counts.hidden} hidden, ${counts.erased} erased` }
 }

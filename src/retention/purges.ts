@@ -1,4 +1,6 @@
-import { newId, type PurgeId } from '../base/ids.ts'
+import { Value } from 'typebox/value'
+import { cursorProblem, decodeCursor } from '../base/cursor.ts'
+import { IdOf, newId, type PurgeId } from '../base/ids.ts'
 import { Problem } from '../base/problem.ts'
 import { iso } from '../base/time.ts'
 import type { Engines } from '../engines/engines.ts'
@@ -8,6 +10,7 @@ import { jobForUpdate } from '../jobs/queries.ts'
 import type { Actor } from '../ledger/entry.ts'
 import { record } from '../ledger/record.ts'
 import { recordRefusal } from '../ledger/refusals.ts'
+import { cutPage } from '../people/page.ts'
 import { actor, type Person } from '../people/person.ts'
 import {
   changePurge,
@@ -15,15 +18,14 @@ import {
   purgeForUpdate,
   purgeGivenUp,
   purgeShown,
+  purgesPage,
   purgeUnderWay,
   type ShownPurge,
   startedSince,
   wasAnythingToDo,
 } from './purge-queries.ts'
+import { isLost, lookAtPurges, type Standing } from './standing.ts'
 import { asSentence } from './words.ts'
-
-/** Its job gave up, and is not tried again by itself. */
-const isLost = ({ state, jobState }: ShownPurge): boolean => state === 'running' && jobState === 'failed'
 
 const whyLost = ({ jobSaid }: ShownPurge): string =>
   `It gave up: ${asSentence(jobSaid)} What it has hidden is in grace and can be restored, all else is as it was. Put that right and start a purge: it takes the place of this one, as the next daily purge does.`
@@ -82,10 +84,20 @@ const lastHour = ({ clock, config }: Pick<Engines, 'clock' | 'config'>): Date =>
   return new Date(struck.epochMilliseconds)
 }
 
-/** Once a day, where there was something at that hour that a purge could look for. Answers how many purges it started. */
+const retryClockMs = 3_600_000
+
+/** Whether the newest did nothing by a wrong clock, and not just now. By such a clock it may have ended at any time. */
+const clockAgain = ({ clock }: Engines, { newest, stopped }: Standing): boolean =>
+  stopped === 'clock' && Math.abs(clock.now().getTime() - (newest?.endedAt?.getTime() ?? 0)) >= retryClockMs
+
+/**
+ * Once a day, where there was something at that hour that a purge could look for, and every hour while the clocks keep it
+ * from being done. Answers how many purges it started.
+ */
 export const startDailyPurge = async (engines: Engines): Promise<number> => {
   const at = lastHour(engines)
-  if ((await startedSince(engines.db, at)) || !(await wasAnythingToDo(engines.db, at))) return 0
+  const again = clockAgain(engines, await lookAtPurges(engines))
+  if ((!again && (await startedSince(engines.db, at))) || !(await wasAnythingToDo(engines.db, at))) return 0
   await startPurge(engines, null)
   return 1
 }
@@ -102,6 +114,39 @@ const purgeView = (purge: ShownPurge) => {
   const [state, said] = isLost(purge) ? (['failed', whyLost(purge)] as const) : [purge.state, purge.said]
   const times = { startedAt: iso(startedAt), endedAt: endedAt === null ? null : iso(endedAt) }
   return { id, state, hidden, erased, held, failed, batch, said, startedBy, ...times }
+}
+
+/** One page of all purges, newest first. Throws `bad-request` for a foreign cursor. */
+export const listPurges = async ({ db }: Engines, limit: number, cursor: string | undefined) => {
+  const [before] = cursor === undefined ? [] : decodeCursor(cursor)
+  if (before !== undefined && !Value.Check(IdOf.purge, before)) throw cursorProblem()
+  return cutPage(await purgesPage(db, before, limit + 1), limit, purgeView, ({ id }) => [id])
+}
+
+/**
+ * Ends a purge that braked. What it had hidden stays in grace, and what is due stays due: the next one counts it anew.
+ * Throws `not-found`, `conflict`.
+ */
+export const abandonPurge = async (engines: Engines, person: Person, id: PurgeId, reason: string): Promise<void> => {
+  const { clock, db } = engines
+  await inTransaction(db, async (tx) => {
+    const purge = await purgeForUpdate(tx, id)
+    if (purge === undefined) throw new Problem('not-found')
+    const { batch, hidden, state } = purge
+    if (state !== 'braked') throw new Problem('conflict', `The purge is ${state}: only one that braked is given up.`)
+    const kept =
+      hidden === 0 ? 'It had hidden nothing' : `What it had hidden (${hidden}) is in grace and can be restored`
+    const said = `It braked, and a person gave it up. ${kept}; what is due stays due, and the next purge counts it anew.`
+    await changePurge(tx, id, { state: 'abandoned', said, endedAt: clock.now() })
+    await record(tx, clock, {
+      operation: 'erasure',
+      action: 'purge.abandoned',
+      subject: { type: 'purge', id },
+      actor: actor(person, 'purge.release'),
+      purpose: reason,
+      detail: { batch, hidden },
+    })
+  })
 }
 
 /**

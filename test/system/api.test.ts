@@ -214,6 +214,7 @@ describe('the pages about itself', () => {
           sandbox: { ok: true, says: expect.stringContaining('ffmpeg') },
           ledger: { ok: true, says: 'not begun: the first worker begins it' },
           partitions: { ok: true, says: expect.stringContaining('months ahead') },
+          purges: { ok: true, says: 'no purge was started yet' },
           redis: { ok: true, says: 'answers' },
         },
       },

@@ -133,6 +133,24 @@ test('a purge that finds too much brakes, and goes on when another person releas
     expect((await as('investigator', 'GET', `/recordings/${id}`)).body).toMatchObject({ status: 'grace' })
 })
 
+test('a purge that braked is on the list of purges, and is given up with a reason', async () => {
+  await policyInForce({ category: 'riot', trigger: 'recorded', period: 'P1D' })
+  for (let n = 0; n < 3; n++) await footage('riot')
+  const { path } = await purge('braked')
+  expect((await as('supervisor', 'GET', '/retention/purges?limit=1')).body).toMatchObject({
+    items: [{ state: 'braked', batch: 3 }],
+    nextCursor: expect.any(String),
+  })
+  expect((await system.ask('GET', '/readyz')).body).toMatchObject({
+    status: 'degraded',
+    dependencies: { purges: { ok: false, says: expect.stringMatching(/^alarm: the purge of .* braked/) } },
+  })
+  expect((await as('retention', 'POST', `${path}/abandonment`)).status).toBe(400)
+  expect((await as('retention', 'POST', `${path}/abandonment`, { reason: 'a mistake' })).status).toBe(204)
+  expect((await as('retention', 'GET', path)).body).toMatchObject({ state: 'abandoned', hidden: 0 })
+  await policyInForce({ category: 'riot', trigger: 'recorded', period: 'P6Y' })
+})
+
 test('a hold is placed, shown and released over HTTP, with a reason or without', async () => {
   const id = await footage('none')
   const order = { kind: 'complaint', reason: 'Complaint 26/0193' }
