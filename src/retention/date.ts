@@ -8,7 +8,8 @@ type PolicyFacts = { version: number; trigger: Trigger; period: string }
 /** `events`: the latest day, `YYYY-MM-DD`, of each kind that was not withdrawn. */
 type CaseFacts = { status: 'open' | 'closed'; events: Record<string, string> }
 
-type HoldFacts = { kind: HoldKind; placedAt: Date; reviewOn: string | null }
+/** `kind`: null for whoever is only to learn that there is a hold. */
+type HoldFacts = { kind: HoldKind | null; placedAt: Date; reviewOn: string | null }
 
 /** All that the date of a recording depends on. */
 export type Facts = {
@@ -104,7 +105,8 @@ const whyBeaten = (rule: Rule, by: Rule): string => {
 const holdRule = ({ kind, placedAt, reviewOn }: HoldFacts, zone: string): Rule => {
   const review = reviewOn === null ? '' : `, to be reviewed on ${reviewOn}`
   const since = dayOf(instantOf(placedAt), zone)
-  return { rule: 'hold', when: 'keep', words: `A hold (${inWords(kind)}) has been on it since ${since}${review}.` }
+  const why = kind === null ? '' : ` (${inWords(kind)})`
+  return { rule: 'hold', when: 'keep', words: `A hold${why} has been on it since ${since}${review}.` }
 }
 
 // Which case it is, only its members may know.

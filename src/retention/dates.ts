@@ -10,6 +10,7 @@ import type { PurgeItemRow } from '../engines/retention-tables.ts'
 import { record } from '../ledger/record.ts'
 import { cutPage } from '../people/page.ts'
 import { actor, type Person } from '../people/person.ts'
+import { seesAll } from '../people/visibility.ts'
 import { refuseUnseen } from '../recordings/actions.ts'
 import { catalogueRow } from '../recordings/queries.ts'
 import { dateOf, type Rule, type When } from './date.ts'
@@ -43,7 +44,10 @@ const inOneSentence = (
   return when === 'keep' ? `It is kept. ${words}` : `It may be destroyed from ${dayOf(when, zone)} on. ${words}`
 }
 
-/** When a recording may be destroyed, in words, with every rule that was beaten. Asking is an entry. Throws `not-found`. */
+/**
+ * When a recording may be destroyed, in words, with every rule that was beaten; an officer is not told why it is held.
+ * Asking is an entry. Throws `not-found`.
+ */
 export const explainDate = async (engines: Engines, person: Person, id: RecordingId) => {
   const { clock, config, db } = engines
   const zone = config.RETENTION_TIME_ZONE
@@ -56,7 +60,9 @@ export const explainDate = async (engines: Engines, person: Person, id: Recordin
       subject: { type: 'recording', id },
       actor: actor(person, 'retention.read'),
     })
-    const { when, decided, beaten } = dateOf(subject.facts, zone)
+    const { facts } = subject
+    const holds = facts.holds.map((hold) => (seesAll(person) ? hold : { ...hold, kind: null, reviewOn: null }))
+    const { when, decided, beaten } = dateOf({ ...facts, holds }, zone)
     const item = await openItem(tx, id)
     return {
       recordingId: id,
@@ -69,7 +75,11 @@ export const explainDate = async (engines: Engines, person: Person, id: Recordin
       grace:
         item === undefined
           ? null
-          : { until: iso(item.graceUntil), restorable: item.state !== 'erasing', said: item.said },
+          : {
+              until: iso(item.graceUntil),
+              restorable: item.state !== 'erasing',
+              said: seesAll(person) ? item.said : null,
+            },
     }
   })
   return answer ?? (await refuseUnseen(engines, person, id, 'retention.read'))

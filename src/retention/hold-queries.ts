@@ -33,6 +33,8 @@ export const holdsPage = async (db: Db | Tx, recording: RecordingId, before: Hol
   return await (before === undefined ? query : query.where('holds.id', '<', before)).execute()
 }
 
+export type HoldShown = Awaited<ReturnType<typeof holdsPage>>[number]
+
 /** Whether a hold on the recording is in force. */
 export const isHeld = async (db: Db | Tx, recording: RecordingId): Promise<boolean> => {
   const query = db.selectFrom('holds').select('id').where('recording', '=', recording).where('releasedAt', 'is', null)

@@ -41,6 +41,7 @@ export const holdRoutes =
         config: { may: 'hold.list' },
         schema: {
           summary: 'The holds on a recording, newest first',
+          description: 'An officer learns only that there are any.',
           tags,
           params,
           querystring: Type.Object({ limit: Limit, cursor: Cursor }, { additionalProperties: false }),

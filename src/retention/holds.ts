@@ -13,10 +13,11 @@ import { recordRefusal } from '../ledger/refusals.ts'
 import { cutPage } from '../people/page.ts'
 import { actor, type Person } from '../people/person.ts'
 import { checkReason } from '../people/reasons.ts'
+import { seesAll } from '../people/visibility.ts'
 import { refuseUnseen } from '../recordings/actions.ts'
 import { catalogueRow, recordingExists } from '../recordings/queries.ts'
 import { originalKey } from '../uploads/upload.ts'
-import { holdById, holdsPage, insertHold, isHeld, openItem, releaseRow } from './hold-queries.ts'
+import { type HoldShown, holdById, holdsPage, insertHold, isHeld, openItem, releaseRow } from './hold-queries.ts'
 import { checkDay, dayOf, instantOf } from './period.ts'
 import { lockRecording } from './queries.ts'
 
@@ -113,7 +114,24 @@ export const releaseHold = async (
   })
 }
 
-/** The holds on a recording, those that were released too, newest first; reading them is an entry. Throws `not-found`. */
+const holdView = ({ id, kind, reason, reviewOn, placedBy, placedAt, releasedBy, releasedAt }: HoldShown) => ({
+  id,
+  kind,
+  reason,
+  reviewOn,
+  placedBy,
+  placedAt: iso(placedAt),
+  releasedBy,
+  releasedAt: releasedAt === null ? null : iso(releasedAt),
+})
+
+/** What an officer is not told of a hold: it may be for a complaint about them. */
+const unsaid = { kind: null, reason: null, reviewOn: null, placedBy: null, releasedBy: null }
+
+/**
+ * The holds on a recording, those that were released too, newest first; an officer learns only that they are there. Reading
+ * them is an entry. Throws `not-found`.
+ */
 export const listHolds = async (
   engines: Engines,
   person: Person,
@@ -135,16 +153,7 @@ export const listHolds = async (
     return cutPage(
       await holdsPage(tx, id, before, limit + 1),
       limit,
-      ({ id: hold, kind, reason, reviewOn, placedBy, placedAt, releasedBy, releasedAt }) => ({
-        id: hold,
-        kind,
-        reason,
-        reviewOn,
-        placedBy,
-        placedAt: iso(placedAt),
-        releasedBy,
-        releasedAt: releasedAt === null ? null : iso(releasedAt),
-      }),
+      (row) => (seesAll(person) ? holdView(row) : { ...holdView(row), ...unsaid }),
       (row) => [row.id],
     )
   })

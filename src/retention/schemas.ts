@@ -88,10 +88,12 @@ export const HoldPlaced = Type.Object({
 
 export const HoldView = Type.Object({
   id: IdOf.hold,
-  kind: oneOf(holdKinds),
+  kind: Type.Union([oneOf(holdKinds), Type.Null()], {
+    description: 'Like who, why and the review, null for an officer, who learns only that there is a hold',
+  }),
   reason: orNull(Type.String()),
   reviewOn: orNull(Day),
-  placedBy: IdOf.person,
+  placedBy: orNull(IdOf.person),
   placedAt: instant(),
   releasedBy: orNull(IdOf.person),
   releasedAt: orNull(instant()),
@@ -151,7 +153,7 @@ export const PurgeView = Type.Object({
     description: 'Whose time has come, but for a hold, an open case or a rule that changed',
   }),
   failed: Type.Integer({ minimum: 0, description: 'Tried again by the next purge' }),
-  batch: orNull(Type.Integer({ minimum: 0, description: 'How many it found when it braked' })),
+  batch: orNull(Type.Integer({ minimum: 0, description: 'How many more it found due when it braked' })),
   said: Type.Union([Type.String(), Type.Null()], { description: 'Why it stopped, in words' }),
   startedBy: Type.Union([IdOf.person, Type.Null()], { description: 'null: the daily purge' }),
   startedAt: instant(),

@@ -11,7 +11,7 @@ import { hide } from '../../src/retention/hiding.ts'
 import { holdOriginal, listHolds, placeHold, releaseHold } from '../../src/retention/holds.ts'
 import { startPurge } from '../../src/retention/purges.ts'
 import { originalKey } from '../../src/uploads/upload.ts'
-import { catalogued, entriesAbout, kept, someone } from '../catalogued.ts'
+import { assign, catalogued, entriesAbout, kept, someone } from '../catalogued.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
 import { codeOf, problemOf, runOf } from '../footsteps.ts'
 import { times } from '../long.ts'
@@ -122,6 +122,32 @@ describe('a hold', () => {
     expect(told.words).toMatch(/It is hidden.*It is not erased as long as this holds: A hold \(legal\)/)
     expect(await codeOf(restore(engines, people.supervisor, id, 'it is needed'))).toBe('accepted')
     expect(await statusOf(engines, id)).toBe('active')
+  })
+
+  test('says to an officer only that something keeps the recording: no reason, no kind, no person', async () => {
+    const [camera, collar] = ['BWC-HELD', 'PC 4711']
+    const id = await kept(engines, randomBytes(100), { ...old, camera })
+    await assign(engines, camera, collar, '2020-01-01T00:00:00Z', null)
+    const officer = await someone(engines, ['officer'], collar)
+    expect(await purged(engines)).toMatchObject({ hidden: 1 })
+    const complaint = { kind: 'complaint', reason: 'Complaint 26/0193', reviewOn: '2099-01-31' } as const
+    const hold = await placeHold(engines, people.investigator, id, complaint)
+    clock.ahead = 60 * day
+    await locksOver(engines)
+    expect(await purged(engines)).toMatchObject({ hidden: 0, erased: 0 })
+    const listed = await listHolds(engines, officer, id, 50, undefined)
+    const unsaid = { kind: null, reason: null, reviewOn: null, placedBy: null, releasedBy: null }
+    expect(listed.items).toEqual([{ id: hold.id, ...unsaid, placedAt: hold.placedAt, releasedAt: null }])
+    const told = await explainDate(engines, officer, id)
+    expect(told).toMatchObject({ date: null, decidedBy: { rule: 'hold' }, grace: { restorable: true, said: null } })
+    expect(told.decidedBy.words).toMatch(/^A hold has been on it since \d{4}-\d\d-\d\d\.$/)
+    expect(JSON.stringify([listed, told])).not.toMatch(/complaint|2099|0193/i)
+    // Whoever sees every recording learns why.
+    const both = await someone(engines, ['officer', 'disclosure'], 'PC 4712')
+    expect((await listHolds(engines, both, id, 50, undefined)).items).toMatchObject([
+      { kind: 'complaint', reason: complaint.reason, placedBy: people.investigator.id },
+    ])
+    expect((await explainDate(engines, both, id)).grace?.said).toMatch(/A hold \(complaint\)/)
   })
 
   test('keeps a quarantined recording from being discarded', async () => {
