@@ -2,6 +2,7 @@ import type { EntryId, PersonId } from '../base/ids.ts'
 import type { SealedParts } from '../engines/ledger-tables.ts'
 import { mayPerson } from '../people/permissions.ts'
 import type { Role } from '../people/role.ts'
+import { seesAll } from '../people/visibility.ts'
 
 export type Part = keyof SealedParts
 export const everyPart = ['actor', 'purpose', 'recipient', 'policy', 'detail'] as const satisfies readonly Part[]
@@ -37,6 +38,8 @@ const machines = ['service', 'dock', 'operator']
 /** That something is wrong with the footage is everybody's to know; in which bundle it came to light is not. */
 const alarms = ['recording.mismatch-found']
 
+const holding = ['recording.held', 'recording.hold-released', 'hold.place', 'hold.release']
+
 const isByMachine = ({ actor }: ActFacts): boolean => actor !== undefined && machines.includes(actor.kind)
 const isRefused = ({ outcome }: ActFacts): boolean => outcome === 'denied'
 const isLooking = ({ operation, action }: ActFacts): boolean =>
@@ -45,7 +48,9 @@ const isLooking = ({ operation, action }: ActFacts): boolean =>
 /** Of an act that is of no case, or of one of theirs. */
 const ofOthers = (reader: Reader, act: ActFacts): Part[] => {
   const custodial = isByMachine(act) || (custody.includes(act.operation) && !isRefused(act))
-  const detailed = !act.aboutClip || mayPerson(reader.roles, 'clip.read')
+  // Why their own footage is held is not for those to read whom it may be about.
+  const unsealed = !act.aboutClip || mayPerson(reader.roles, 'clip.read')
+  const detailed = unsealed && (!holding.includes(act.action) || seesAll(reader))
   return [...(custodial ? (['actor'] as const) : []), 'policy', ...(detailed ? (['detail'] as const) : [])]
 }
 

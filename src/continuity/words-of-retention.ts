@@ -24,6 +24,7 @@ export const retentionWords: Words = {
   'recording.hold-released': () => 'A hold on the recording was released.',
   'recording.deletion-asked': () => 'It was asked that the recording be deleted before its time.',
   'recording.deletion-approved': () => 'A second person approved that the recording be deleted before its time.',
+  'recording.deletion-withdrawn': () => 'The request to delete the recording before its time was taken back.',
   'recording.hidden': (told) => {
     const until = told.text('until')
     const end = until === undefined ? '' : `, to be erased no earlier than ${until.slice(0, 10)}`
@@ -47,6 +48,7 @@ export const retentionWords: Words = {
   },
   'purge.started': () => 'A purge was started.',
   'purge.braked': () => 'A purge stopped itself, since it would have hidden more than is usual.',
+  'purge.abandoned': () => 'A purge that had stopped itself was given up.',
   'purge.released': () => 'A second person let a purge go on that had stopped itself.',
   'purge.ended': () => 'A purge ended.',
   'policy.drafted': () => 'A retention policy was drafted.',

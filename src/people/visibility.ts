@@ -9,7 +9,7 @@ const seeAll: readonly Role[] = ['investigator', 'disclosure', 'supervisor', 're
  * Whether a role of this person's sees every recording, as against an officer's own. Of holds, the others learn only that
  * there is one: they may be what a complaint is about.
  */
-export const seesAll = ({ roles }: Person): boolean => roles.some((role) => seeAll.includes(role))
+export const seesAll = ({ roles }: { roles: readonly Role[] }): boolean => roles.some((role) => seeAll.includes(role))
 
 /**
  * A condition on the table `recordings` (under its own name): whether this person may know of the row. An officer sees

@@ -143,6 +143,14 @@ describe('what a reader sees of an act', () => {
     expect(partsFor('retention')).toEqual(['actor', 'policy'])
   })
 
+  test('an officer is not told why their own footage is held, which may be for what they did', () => {
+    for (const action of ['recording.held', 'recording.hold-released'])
+      expect(sightOf(reader('officer'))(act({ operation: 'administration', action }))).toEqual({ parts: ['policy'] })
+    expect(sightOf(reader('officer', 'investigator'))(act({ action: 'recording.held' }))).toEqual({
+      parts: ['policy', 'detail'],
+    })
+  })
+
   test('who may ask at all: whoever may see recordings, retention, and auditors', () => {
     expect(roles.filter((role) => mayPerson([role], 'custody.read'))).toEqual([
       'officer',
