@@ -1,4 +1,4 @@
-import { type DownloadId, newId } from '../base/ids.ts'
+import { type DownloadId, newId, type PersonId } from '../base/ids.ts'
 import { newToken, tokenDigest } from '../base/link-token.ts'
 import { Problem } from '../base/problem.ts'
 import { iso } from '../base/time.ts'
@@ -13,7 +13,15 @@ import { checkReason } from '../people/reasons.ts'
 import { originalKey } from '../uploads/upload.ts'
 import { findFor, operationFor, permissionFor, refuseHidden, whole, whyBundleNot } from './asked.ts'
 import { type Served, type Wanted, whyNot } from './download.ts'
-import { bundleFile, clipFile, deleteDownloads, downloadByToken, insertDownload, recordingFile } from './queries.ts'
+import {
+  bundleFile,
+  clipFile,
+  deleteDownloads,
+  downloadByToken,
+  insertDownload,
+  isInCaseOf,
+  recordingFile,
+} from './queries.ts'
 
 /**
  * Gives a person an address at which an original, a clip or a bundle can be fetched for a while. The entry, with the reason,
@@ -70,7 +78,7 @@ const leadsTo = ({ recording, clip, bundle }: Found): Wanted => {
 }
 
 /** The file as it is now, or why it cannot be had any more. */
-const fileOf = async ({ db }: Engines, of: Wanted): Promise<Served | Problem> => {
+const fileOf = async ({ db }: Engines, of: Wanted, person: PersonId): Promise<Served | Problem> => {
   switch (of.type) {
     case 'recording': {
       const { status, filename, mediaType, objectVersion: version, ...row } = await recordingFile(db, of.id)
@@ -89,6 +97,8 @@ const fileOf = async ({ db }: Engines, of: Wanted): Promise<Served | Problem> =>
       return { of, ...at, ...whole(row), filename: `${title}.mp4`, mediaType: 'video/mp4' }
     }
     case 'bundle': {
+      if (!(await isInCaseOf(db, person, of.id)))
+        return new Problem('not-found', 'Who asked for this download is no longer a member of the case.')
       const refusal = await whyBundleNot(db, of.id)
       if (refusal !== undefined) return refusal
       const at = { bucket: 'derived', key: bundleKey(of.id) } as const
@@ -109,7 +119,7 @@ export const fileAt = async (engines: Engines, token: string): Promise<Served> =
   const wanted = leadsTo(found)
   const served =
     found.suspendedAt === null
-      ? await fileOf(engines, wanted)
+      ? await fileOf(engines, wanted, found.person)
       : new Problem('suspended', 'The account that asked for this download is suspended.')
   if (!(served instanceof Problem)) return served
   await recordRefusal(engines, {

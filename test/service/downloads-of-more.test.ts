@@ -3,6 +3,7 @@ import { buffer } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sha256 } from '../../src/base/digest.ts'
 import { type BundleId, newId, type RecordingId } from '../../src/base/ids.ts'
+import { dropMember } from '../../src/cases/members.ts'
 import { clipKey } from '../../src/clips/clip.ts'
 import { fileAt, requestDownload } from '../../src/downloads/actions.ts'
 import type { Wanted } from '../../src/downloads/download.ts'
@@ -104,6 +105,19 @@ describe('a bundle', () => {
     expect(await codeOf(ask({ type: 'bundle', id }, stranger))).toBe('not-found')
     expect(await codeOf(ask({ type: 'bundle', id: newId<BundleId>() }, stranger))).toBe('not-found')
     expect(await entriesAbout(engines, id)).toMatchObject([{ action: 'bundle.download', outcome: 'denied' }])
+  })
+
+  test('is had no more by whoever has left the case since they asked for it, and that is on record', async () => {
+    const id = await aBundleOf(engines, [investigator, disclosure], await catalogued(engines), 'ready', randomBytes(10))
+    const token = await tokenOf({ type: 'bundle', id }, disclosure)
+    const { case: caseId } = await engines.db
+      .selectFrom('bundles')
+      .select('case')
+      .where('id', '=', id)
+      .executeTakeFirstOrThrow()
+    await dropMember(engines, investigator, caseId, disclosure.id)
+    expect(await codeOf(fileAt(engines, token))).toBe('not-found')
+    expect((await entriesAbout(engines, id)).at(-1)).toMatchObject({ action: 'download.fetch', outcome: 'denied' })
   })
 
   test('that is not made yet is not ready, and one that holds footage which is withheld is withheld', async () => {
