@@ -1,6 +1,6 @@
 import type { Engines } from '../src/engines/engines.ts'
 import { makeQueue, makeQueueWorker } from '../src/engines/queue.ts'
-import type { Handlers } from '../src/jobs/catalogue.ts'
+import { type Handlers, lanes } from '../src/jobs/catalogue.ts'
 import { type RelayTimes, startRelay } from '../src/jobs/relay.ts'
 import { runJob } from '../src/jobs/run.ts'
 import { refusalSweep, type Sweep, startSweeps } from '../src/jobs/sweeps.ts'
@@ -29,10 +29,13 @@ export const startWorker = async (
   await beginLog(engines)
   const stopping = new AbortController()
   const queue = makeQueue(config, log)
-  const worker = makeQueueWorker(config, log, {
-    concurrency: config.WORKER_JOBS,
-    process: async (jobId, stop) => await runJob(engines, handlers, jobId, stop),
-  })
+  const takers = lanes.map((lane) =>
+    makeQueueWorker(config, log, {
+      lane,
+      concurrency: lane === 'renditions' ? config.WORKER_RENDITIONS : config.WORKER_JOBS,
+      process: async (jobId, stop) => await runJob(engines, handlers, jobId, stop),
+    }),
+  )
   const relay = startRelay(engines, queue, stopping.signal, relayTimes)
   const sequencing = startSequencer(engines, stopping.signal)
   const sweeping = startSweeps(engines, [refusalSweep, ...sweeps], stopping.signal)
@@ -41,7 +44,8 @@ export const startWorker = async (
     stopping.abort()
     const handBackMs = Math.min(config.STOP_SECONDS * 400, 5000)
     const finishMs = Math.max(config.STOP_SECONDS * 1000 - handBackMs - spareMs, 0)
-    await Promise.all([worker.close({ finishMs, handBackMs }), relay.then(queue.close), sweeping, sequencing])
+    const handedBack = takers.map(async (taker) => await taker.close({ finishMs, handBackMs }))
+    await Promise.all([...handedBack, relay.then(queue.close), sweeping, sequencing])
     log.info('the worker stopped')
   }
   let stopped: Promise<void> | undefined

@@ -115,7 +115,12 @@ export const Environment = Type.Object({
   ),
 
   SCRATCH_DIR: text('Folder for working files', '/tmp/exhibit'),
-  WORKER_JOBS: whole('Jobs one worker process runs at once', 2, 1),
+  WORKER_JOBS: whole(
+    'Jobs one worker process runs at once: so many that take footage in, and so many that people asked for',
+    2,
+    1,
+  ),
+  WORKER_RENDITIONS: whole('Recordings that one worker process makes playable at once, beside those jobs', 1, 1),
   JOB_LEASE_SECONDS: whole('A job without a heartbeat for this long is given to another worker', 60, 5),
   JOB_ATTEMPTS: whole('After this many failures a job waits for a person', 8, 1),
 })

@@ -7,13 +7,16 @@ import type { Config } from './config.ts'
 import type { Log } from './log.ts'
 import { hastyRedis, patientRedis } from './redis.ts'
 
-const queueName = 'jobs'
+const queueName = (lane: string): string => `jobs-${lane}`
 
 /** Redis carries the job's id and nothing else: everything about a job is in Postgres. */
 type Carried = { jobId: JobId }
 
-/** An attempt that a job is ready for. Offering the same one twice delivers it once, while Redis remembers it. */
-export type Offer = { id: JobId; attempt: number }
+/**
+ * An attempt that a job is ready for; `lane`: the queue that it stands in. Offering the same one twice delivers it once, while
+ * Redis remembers it.
+ */
+export type Offer = { id: JobId; attempt: number; lane: string }
 
 export type JobQueue = {
   /** Hands the offers to whichever worker is free. Throws within seconds when Redis is away. */
@@ -26,33 +29,34 @@ export type JobQueue = {
 /** The producing side. It keeps nothing: what could not be offered is offered again by whoever reads Postgres. */
 export const makeQueue = (config: Config, log: Log): JobQueue => {
   const redis = hastyRedis(config.REDIS_URL, log)
-  let queue: Queue<Carried> | undefined
-  const opened = async (): Promise<Queue<Carried>> => {
+  const queues = new Map<string, Queue<Carried>>()
+  const opened = async (lane: string): Promise<Queue<Carried>> => {
     if (redis.status !== 'ready') await once(redis, 'ready', { signal: AbortSignal.timeout(1000) })
-    if (queue === undefined) {
-      queue = new Queue<Carried>(queueName, { connection: redis, prefix: config.REDIS_PREFIX })
-      queue.on('error', (error) => log.debug({ err: error.message }, 'the queue has trouble'))
-    }
+    const known = queues.get(lane)
+    const queue = known ?? new Queue<Carried>(queueName(lane), { connection: redis, prefix: config.REDIS_PREFIX })
+    if (known === undefined) queue.on('error', (error) => log.debug({ err: error.message }, 'the queue has trouble'))
+    queues.set(lane, queue)
     try {
       await queue.waitUntilReady()
       return queue
     } catch (error) {
       // One that failed to open stays broken.
-      queue = undefined
+      queues.delete(lane)
       throw error
     }
   }
   return {
     offer: async (offers) => {
-      if (offers.length === 0) return
-      const open = await opened()
-      await open.addBulk(
-        offers.map(({ id, attempt }) => ({
-          name: 'job',
-          data: { jobId: id },
-          opts: { jobId: `${id}-${attempt}`, removeOnComplete: true, removeOnFail: true },
-        })),
-      )
+      for (const [lane, some] of Map.groupBy(offers, (offer) => offer.lane)) {
+        const open = await opened(lane)
+        await open.addBulk(
+          some.map(({ id, attempt }) => ({
+            name: 'job',
+            data: { jobId: id },
+            opts: { jobId: `${id}-${attempt}`, removeOnComplete: true, removeOnFail: true },
+          })),
+        )
+      }
     },
     onReturn: (heard) => {
       let known = redis.status === 'ready'
@@ -62,7 +66,7 @@ export const makeQueue = (config: Config, log: Log): JobQueue => {
       })
     },
     close: async () => {
-      await queue?.close().catch(() => undefined)
+      for (const queue of queues.values()) await queue.close().catch(() => undefined)
       redis.disconnect()
     },
   }
@@ -76,15 +80,15 @@ export type QueueWorker = {
   close(times: { finishMs: number; handBackMs: number }): Promise<void>
 }
 
-type Work = { concurrency: number; process(jobId: JobId, stop: AbortSignal): Promise<unknown> }
+type Work = { lane: string; concurrency: number; process(jobId: JobId, stop: AbortSignal): Promise<unknown> }
 
 /** The taking side. It waits for Redis as long as it takes. What `process` throws is logged, and Postgres decides what then. */
-export const makeQueueWorker = (config: Config, log: Log, { concurrency, process }: Work): QueueWorker => {
+export const makeQueueWorker = (config: Config, log: Log, { lane, concurrency, process }: Work): QueueWorker => {
   const redis = patientRedis(config.REDIS_URL, log)
   const stop = new AbortController()
   let atWork = 0
   const worker = new Worker<Carried>(
-    queueName,
+    queueName(lane),
     async ({ data: { jobId } }) => {
       if (!Value.Check(IdOf.job, jobId)) return
       atWork += 1

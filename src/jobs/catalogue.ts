@@ -36,6 +36,29 @@ export const isJobName = (name: string): name is JobName => Object.hasOwn(payloa
 export const isPayloadOf = <Name extends JobName>(name: Name, payload: unknown): payload is Catalogue[Name] =>
   Value.Check(payloads[name], payload)
 
+/**
+ * What is worked at side by side: taking footage in, what people ask for, and making footage playable. A dock that waits for a
+ * receipt waits behind no transcode, nor does whoever asked for a clip.
+ */
+export const lanes = ['custody', 'requests', 'renditions'] as const
+export type Lane = (typeof lanes)[number]
+
+const laneOfJobs: Record<JobName, Lane> = {
+  'take-into-custody': 'custody',
+  'clear-upload': 'custody',
+  'clear-recording': 'custody',
+  'hold-original': 'custody',
+  'keep-sidecar': 'custody',
+  'cut-clip': 'requests',
+  'make-bundle': 'requests',
+  'simulate-policy': 'requests',
+  purge: 'requests',
+  'make-renditions': 'renditions',
+}
+
+/** A job that this code does not know is left to whoever takes it. */
+export const laneOf = (name: string): Lane => (isJobName(name) ? laneOfJobs[name] : 'custody')
+
 export const jobNames = Object.keys(payloads).filter(isJobName)
 
 export type Outcome = { outcome: 'done'; said?: string } | { outcome: 'skipped'; because: string }

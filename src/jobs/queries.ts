@@ -3,6 +3,7 @@ import type { JobId } from '../base/ids.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
 import type { Offer } from '../engines/queue.ts'
 import type { JobRow, JobState, JobsTable } from '../engines/tables.ts'
+import { laneOf } from './catalogue.ts'
 
 // Leases, due times and offers are all measured by the database's clock, the one that every worker shares.
 
@@ -112,7 +113,7 @@ export const claimOffers = async (
   db: Db,
   { leaseSeconds, againSeconds, limit }: { leaseSeconds: number; againSeconds: number; limit: number },
 ): Promise<Offer[]> => {
-  const { rows } = await sql<Offer>`
+  const { rows } = await sql<{ id: JobId; attempt: number; name: string }>`
     update jobs set offered_at = clock_timestamp()
     where id in (
       select id from jobs
@@ -121,8 +122,8 @@ export const claimOffers = async (
         and (offered_at is null or offered_at < clock_timestamp() - make_interval(secs => ${againSeconds}))
       order by due_at limit ${limit}
       for update skip locked)
-    returning id, attempt`.execute(db)
-  return rows
+    returning id, attempt, name`.execute(db)
+  return rows.map(({ name, ...offer }) => ({ ...offer, lane: laneOf(name) }))
 }
 
 /** The queue did not take these offers. */

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
-import { type JobId, newId, type RecordingId } from '../../src/base/ids.ts'
+import { type ClipId, type JobId, newId, type RecordingId } from '../../src/base/ids.ts'
 import { inTransaction } from '../../src/engines/postgres.ts'
 import { listJobs } from '../../src/jobs/actions.ts'
 import { owe } from '../../src/jobs/outbox.ts'
@@ -62,6 +62,44 @@ describe('workers', () => {
     }
     expect([...runs.values()].filter((count) => count !== 1)).toEqual([])
     expect((await own.db.selectFrom('jobs').select('state').where('state', '<>', 'done').execute()).length).toBe(0)
+  })
+
+  test('take footage in and do what people ask for while they make other footage playable, however long that takes', async () => {
+    await using own = await testEngines({ env: { WORKER_JOBS: '1', WORKER_RENDITIONS: '1' } })
+    const done: string[] = []
+    const long = gate()
+    const over = async (name: string) => {
+      done.push(name)
+      return { outcome: 'done' } as const
+    }
+    const worker = await startWorker(own, {
+      ...handlersWith(async () => await over('take-into-custody')),
+      'cut-clip': async () => await over('cut-clip'),
+      'make-renditions': async () => {
+        long.begun.resolve()
+        await long.open.promise
+        return await over('make-renditions')
+      },
+    })
+    const oweAll = async (...names: ('make-renditions' | 'take-into-custody')[]) =>
+      await inTransaction(own.db, async (tx) => {
+        for (const name of names) await owe(tx, own.clock, name, { recordingId: newId<RecordingId>() }, { cause: null })
+      })
+    try {
+      await oweAll('make-renditions', 'make-renditions', 'make-renditions')
+      await long.begun.promise
+      await oweAll('take-into-custody')
+      await inTransaction(
+        own.db,
+        async (tx) => await owe(tx, own.clock, 'cut-clip', { clipId: newId<ClipId>() }, { cause: null }),
+      )
+      await expect.poll(() => done.toSorted(), { timeout: 10_000 }).toEqual(['cut-clip', 'take-into-custody'])
+      long.open.resolve()
+      await expect.poll(() => done.length, { timeout: 10_000 }).toBe(5)
+    } finally {
+      long.open.resolve()
+      await worker.stop()
+    }
   })
 
   test('bring a failing job to its end by themselves', async () => {
