@@ -60,10 +60,12 @@ export const stateAt = async (engines: Engines, token: string, active = false) =
   }
   const { recording, camera, officer, filename, duration, flags } = facts
   const picture = facts.tracks.some(({ kind }) => kind === 'video')
+  const beyondFirst = (wanted: string) => Math.max(0, facts.tracks.filter(({ kind }) => kind === wanted).length - 1)
+  const notPlayed = { video: beyondFirst('video'), audio: beyondFirst('audio') }
   const times = { recordedAt: iso(facts.recordedAt), correctedAt: iso(facts.correctedAt) }
   return {
     id,
-    recording: { id: recording, camera, officer, filename, ...times, duration, flags, picture },
+    recording: { id: recording, camera, officer, filename, ...times, duration, flags, picture, notPlayed },
     reason: facts.reason,
     viewer: facts.name,
     expiresAt: iso(facts.expiresAt),

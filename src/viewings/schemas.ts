@@ -108,6 +108,10 @@ export const ViewingState = Type.Object(
       duration: Type.Union([Type.Number(), Type.Null()], { description: 'Seconds' }),
       flags: Type.Array(Type.String()),
       picture: Type.Boolean({ description: 'Whether there is something to see, and so a poster and a storyboard' }),
+      notPlayed: Type.Object(
+        { video: Type.Integer({ minimum: 0 }), audio: Type.Integer({ minimum: 0 }) },
+        { description: 'Tracks of the original beside the first picture and the first sound, which alone are played' },
+      ),
     }),
     reason: orNull(Type.String()),
     viewer: Type.String({ description: 'The name of the person who opened the viewing' }),
@@ -128,6 +132,7 @@ export const ViewingState = Type.Object(
           correctedAt: '2026-11-25T22:15:03.200Z',
           duration: 612.4,
           flags: ['silent_start'],
+          notPlayed: { video: 0, audio: 0 },
           picture: true,
         },
         reason: 'Complaint 26/0193',

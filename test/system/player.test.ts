@@ -155,7 +155,7 @@ describe('the player', () => {
     expect(screen.complaints).toEqual([])
   })
 
-  it('plays sound alone, and says that there is no picture', async () => {
+  it('plays sound alone, and says that there is no picture, and what of the recording it does not play', async () => {
     await using screen = await watch({}, undefined, 'sound')
     const { page } = screen
     const start = secondsOf(await clockOf(page))
@@ -164,6 +164,7 @@ describe('the player', () => {
     await page.getByRole('button', { name: 'Pause' }).click()
     await expect.poll(async () => secondsOf(await clockOf(page)) - start, patience).toBeGreaterThan(1)
     expect(await page.getByText('This recording has sound only.').isVisible()).toBe(true)
+    expect(await page.getByText('The original has 1 more sound track.').isVisible()).toBe(true)
     expect(await barriers(page)).toEqual([])
     expect(screen.complaints).toEqual([])
   })

@@ -12,13 +12,16 @@ import { eventually, startTestSystem } from '../system.ts'
 
 type Kind = 'numbered' | 'sound'
 
-/** Forty seconds with a number in each frame, or ten seconds of sound alone. */
+/** Forty seconds with a number in each frame, or ten seconds of sound alone, from two microphones. */
 const words: Record<Kind, string[]> = {
   numbered: [
     ...['-f', 'lavfi', '-i', `testsrc2=s=1280x720:r=25:d=40,${numberedFrames}`, '-f', 'lavfi', '-i', 'sine=d=40'],
     ...['-c:v', 'libx264', '-preset', 'veryfast', '-pix_fmt', 'yuv420p', '-g', '50', '-c:a', 'aac'],
   ],
-  sound: ['-f', 'lavfi', '-i', 'sine=d=10', '-c:a', 'aac'],
+  sound: [
+    ...['-f', 'lavfi', '-i', 'sine=d=10', '-f', 'lavfi', '-i', 'sine=f=600:d=10'],
+    ...['-map', '0:a', '-map', '1:a', '-c:a', 'aac'],
+  ],
 }
 
 let started: Promise<TestApi> | undefined

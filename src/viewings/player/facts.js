@@ -4,15 +4,28 @@ import { clockDate, clockDifference, clockTime, clockZone, position } from './cl
 import { element, write } from './element.js'
 import { flagInWords } from './flags.js'
 
-/** @param {string} flag */
-const flagItem = (flag) => {
-  const { title, text } = flagInWords(flag)
+/** @param {{ title: string; text: string }} fact */
+const factItem = ({ title, text }) => {
   const item = document.createElement('li')
   const name = document.createElement('strong')
   name.textContent = title
   item.append(name)
   if (text !== '') item.append(` ${text}`)
   return item
+}
+
+/**
+ * What of the original is not played: nobody who watches is to believe that there is no more.
+ * @param {{ video: number; audio: number }} notPlayed
+ */
+const tracksInWords = ({ video, audio }) => {
+  const counted = (/** @type {number} */ count, /** @type {string} */ of) =>
+    count === 0 ? [] : [`${count} more ${of} ${count === 1 ? 'track' : 'tracks'}`]
+  const more = [...counted(video, 'picture'), ...counted(audio, 'sound')].join(' and ')
+  if (more === '') return []
+  return [
+    { title: 'Not all of it is played.', text: `The original has ${more}. Download it to see and hear everything.` },
+  ]
 }
 
 /** What scrolls by itself must be reached by the keyboard; what does not should not be in its way. */
@@ -60,9 +73,10 @@ export const showFacts = ({ recording, reason, viewer, expiresAt, watched }, len
   write('camera-clock', differs ?? '')
 
   const flags = element('flags', HTMLElement)
-  const wanted = recording.flags.join(' ')
+  const facts = [...tracksInWords(recording.notPlayed), ...recording.flags.map(flagInWords)]
+  const wanted = JSON.stringify(facts)
   if (flags.dataset.shown === wanted) return
   flags.dataset.shown = wanted
-  element('about', HTMLElement).hidden = recording.flags.length === 0
-  flags.replaceChildren(...recording.flags.map(flagItem))
+  element('about', HTMLElement).hidden = facts.length === 0
+  flags.replaceChildren(...facts.map(factItem))
 }

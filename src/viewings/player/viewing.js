@@ -15,6 +15,7 @@
  *     duration: number | null
  *     flags: string[]
  *     picture: boolean
+ *     notPlayed: { video: number; audio: number }
  *   }
  *   reason: string | null
  *   viewer: string
