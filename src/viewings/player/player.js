@@ -52,7 +52,7 @@ const render = () => {
   write('clock-zone', clockZone(at))
   write('position', `${position(seconds)} of ${position(length())}`)
   const words = `${clockAt(seconds)}, ${spoken(seconds)} of ${spoken(length())}`
-  seekBar.update({ time: seconds, length: length(), available: playback.available(), words })
+  seekBar.update({ time: seconds, length: length(), available: playback.available(), words, moving: !video.paused })
 }
 
 const frames = followFrames(video, render)
@@ -116,8 +116,11 @@ const following = followViewing({
     source = undefined
     showOver(refusal)
   },
-  onLost: () =>
-    notices.tell('lost', 'The connection to Exhibit is lost. What has already come can still be played; trying again.'),
+  onLost: (refusal) => {
+    const what = refusal === undefined ? 'The connection to Exhibit is lost.' : 'Exhibit cannot answer just now.'
+    const why = refusal?.detail === undefined ? '' : ` ${refusal.detail}`
+    notices.tell('lost', `${what}${why} What has already come can still be played; trying again.`)
+  },
 })
 
 video.addEventListener('loadedmetadata', () => {

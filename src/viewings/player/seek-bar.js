@@ -4,6 +4,9 @@
 /** @param {number} value */
 const share = (value) => `${Math.max(0, Math.min(1, value)) * 100}%`
 
+/** How often a bar that moves by itself says where it is. */
+const sayEveryMs = 15_000
+
 /**
  * A drag looks at the storyboard only; the place where it is let go is the one that is fetched, so that the record
  * tells what was asked for and not what was passed over.
@@ -20,6 +23,7 @@ export const makeSeekBar = (bar, { preview, onSeek, timeInWords }) => {
   let length = 0
   let dragging = false
   let drawn = ''
+  let saidAt = Number.NEGATIVE_INFINITY
 
   /** @param {number} seconds */
   const place = (seconds) => {
@@ -63,13 +67,16 @@ export const makeSeekBar = (bar, { preview, onSeek, timeInWords }) => {
   })
 
   return {
-    /** @param {{ time: number; length: number; available: number; words: string }} now */
+    /** @param {{ time: number; length: number; available: number; words: string; moving: boolean }} now */
     update: (now) => {
       length = now.length
       made.style.width = share(length > 0 ? now.available / length : 0)
       if (!dragging) place(now.time)
       bar.setAttribute('aria-valuemax', length.toFixed(2))
       bar.setAttribute('aria-valuenow', Math.min(now.time, length).toFixed(2))
+      // A screen reader says each change: not one a second while it plays.
+      if (now.moving && performance.now() - saidAt < sayEveryMs) return
+      saidAt = performance.now()
       bar.setAttribute('aria-valuetext', now.words)
     },
     /** @param {readonly [number, number][]} ranges @param {number} whole the recording's length in seconds */

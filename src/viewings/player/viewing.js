@@ -45,7 +45,7 @@ export const stillMaking = ({ playable }) =>
  *   isActive(): boolean
  *   onViewing(viewing: Viewing): void
  *   onRefused(refusal: Refusal): void
- *   onLost(): void
+ *   onLost(refusal?: Refusal): void
  * }} on
  */
 export const followViewing = ({ isActive, onViewing, onRefused, onLost }) => {
@@ -72,7 +72,7 @@ export const followViewing = ({ isActive, onViewing, onRefused, onLost }) => {
         seconds = stillMaking(viewing) ? 2 : 10
         onViewing(viewing)
       } else {
-        onLost()
+        onLost(await refusalOf(answer))
       }
     } catch {
       onLost()
