@@ -43,6 +43,15 @@ type SubjectType =
   | 'key'
 export type Subject = { type: SubjectType; id: string }
 
+/** Of an entry about one of these it stays known what it was about, when all that it said was erased (`entry_erasures`). */
+export const footage: readonly string[] = [
+  'recording',
+  'upload',
+  'clip',
+  'exhibit',
+  'bundle',
+] satisfies readonly SubjectType[]
+
 export type Actor = {
   kind: 'person' | 'dock' | 'service' | 'share' | 'operator'
   id: string

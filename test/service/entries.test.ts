@@ -108,7 +108,7 @@ describe('an entry as an auditor sees it', () => {
 
   test('of which a part was erased shows the others, and which entry erased it', async () => {
     const id = await write()
-    const by: Omit<Act, 'operation' | 'subject'> = {
+    const by: Parameters<typeof eraseFromEntry>[4] = {
       action: 'entry.part-erased',
       actor: { kind: 'service', id: 'test' },
     }
@@ -126,7 +126,7 @@ describe('an entry as an auditor sees it', () => {
   test('whose body was erased keeps its leaf and its place in the list, and names the erasure', async () => {
     const id = await write()
     const { leaf } = await readEntry(engines, auditor, id)
-    const by: Omit<Act, 'operation' | 'subject'> = { action: 'entry.erased', actor: { kind: 'service', id: 'test' } }
+    const by: Parameters<typeof eraseFromEntry>[4] = { action: 'entry.erased', actor: { kind: 'service', id: 'test' } }
     const erasure = await inTransaction(
       engines.db,
       async (tx) => await eraseFromEntry(tx, engines.clock, id, 'body', by),

@@ -4,6 +4,7 @@ import type { Db } from '../../engines/postgres.ts'
 import type { Store } from '../../engines/store.ts'
 import { allLogs, logKeyOf } from '../log/log.ts'
 import { logKey } from '../log/tree.ts'
+import { auditErasureRows } from './erasures.ts'
 import { type Finding, type Findings, makeFindings } from './finding.ts'
 import { followedLogs, lookForGone } from './followed.ts'
 import { auditGuards } from './guards.ts'
@@ -68,6 +69,7 @@ export const auditLedger = async (
       findings.note('given-unsigned', null, { object })
   await lookForUnknown({ db, store }, known, findings)
   const owed = await auditOwed(db, findings)
+  await auditErasureRows(db, findings)
   const all = findings.all()
   return { ok: all.length === 0, logs, owed, findings: all }
 }

@@ -1,9 +1,9 @@
 import type { EntryId } from '../../base/ids.ts'
 import type { Db } from '../../engines/postgres.ts'
-import { type ErasureNamed, examineBody } from './body.ts'
+import { type ErasureNamed, examineBody, type Taken } from './body.ts'
 import { chunkLeaves } from './chunk.ts'
 import { bodiesOf, type LeafRow, leafDataOf, leafRows } from './database-queries.ts'
-import { unprovenOf } from './erasures.ts'
+import { type Erasures, proveErasures } from './erasures.ts'
 import type { Findings, Where } from './finding.ts'
 import type { Lost } from './lost.ts'
 import { readAhead } from './read-ahead.ts'
@@ -48,35 +48,29 @@ async function* batches(db: Db, log: number, dense: number, to: number): AsyncGe
 
 type Walk = { db: Db; log: number; findings: Findings; tally: Tally; lost: Lost }
 
-/** Notes what is wrong with the body of an entry, and remembers the erasures it names. */
-const examine = ({ log, findings, tally }: Walk, { rows, leaves, bodies }: Batch): ErasureNamed[] => {
-  const named: ErasureNamed[] = []
+/** Notes what is wrong with the bodies of entries, and gathers what they say of erasures. */
+const examine = ({ log, findings, tally }: Walk, { rows, leaves, bodies }: Batch): Erasures => {
+  const [named, taken]: [ErasureNamed[], Taken[]] = [[], []]
   for (const { index, entry } of rows) {
     const leaf = entry === null ? undefined : leaves.get(entry)
     if (entry === null || leaf === undefined) continue
-    const { faults, erasures } = examineBody(entry, leaf, bodies.get(entry))
-    for (const { kind, ...fault } of faults) findings.note(kind, log, { index, entry, ...fault })
-    for (const erasure of erasures) {
+    const examined = examineBody(entry, leaf, bodies.get(entry))
+    for (const { kind, ...fault } of examined.faults) findings.note(kind, log, { index, entry, ...fault })
+    if (examined.taken !== null) taken.push(examined.taken)
+    for (const erasure of examined.named) {
       if (erasure.part === 'body') tally.erasedBodies += 1
       else tally.erasedParts += 1
       named.push(erasure)
     }
   }
-  return named
+  return { named, taken }
 }
 
-const proveErasures = async ({ db, log, findings }: Walk, rows: LeafRow[], named: ErasureNamed[]): Promise<void> => {
-  const unproven = await unprovenOf(db, named)
-  if (unproven.length === 0) return
-  const indexOf = new Map(rows.map(({ entry, index }) => [entry, index]))
-  for (const { of, part, erasure } of unproven) {
-    const index = indexOf.get(of)
-    findings.note('erasure-unproven', log, {
-      ...(index === undefined ? {} : { index }),
-      ...{ entry: of, part, says: `it names ${erasure}` },
-    })
-  }
-}
+const prove = async ({ db, log, findings }: Walk, rows: LeafRow[], erasures: Erasures): Promise<void> =>
+  await proveErasures(db, erasures, (kind, where) => {
+    const index = rows.find(({ entry }) => entry === where.entry)?.index
+    findings.note(kind, log, { ...(index === undefined ? {} : { index }), ...where })
+  })
 
 const leafOf = ({ findings, log, tally, lost }: Walk, { index, entry, lost: kept }: LeafRow, { leaves }: Batch) => {
   const leaf = entry === null ? (kept ?? undefined) : leaves.get(entry)
@@ -97,8 +91,7 @@ export async function* databaseChunks(walk: Walk, dense: number, to: number): As
   let expected = 0
   let chunk: DatabaseChunk | undefined
   for await (const batch of batches(walk.db, walk.log, Math.min(dense, to), to)) {
-    const named = examine(walk, batch)
-    if (named.length > 0) await proveErasures(walk, batch.rows, named)
+    await prove(walk, batch.rows, examine(walk, batch))
     for (const row of batch.rows) {
       if (row.index > expected) walk.findings.note('leaf-missing', walk.log, { index: expected }, row.index - expected)
       expected = row.index + 1

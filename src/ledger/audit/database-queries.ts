@@ -64,6 +64,27 @@ export const sequencedOf = async (db: Db, ids: readonly EntryId[]): Promise<Set<
   return new Set(rows.map(({ entry }) => entry))
 }
 
+export type ErasureRow = { erasure: EntryId; entry: EntryId; part: string; type: string; id: string }
+
+/** What stories are told by of these erasures. */
+export const erasureRowsOf = async (db: Db, ids: readonly EntryId[]): Promise<Map<EntryId, ErasureRow>> => {
+  const { rows } = await sql<ErasureRow>`
+    select erasure, entry, part, subject_type as type, subject_id as id from entry_erasures
+    where erasure = any(${ids}::uuid[])`.execute(db)
+  return new Map(rows.map((row) => [row.erasure, row]))
+}
+
+/** The next of them after one, each with the erasure that the body of its entry names for the part. */
+export const erasureRows = async (db: Db, after: string, most: number) => {
+  const { rows } = await sql<Pick<ErasureRow, 'erasure' | 'entry' | 'part'> & { named: string | null }>`
+    with step as materialized (
+      select erasure, entry, part from entry_erasures where erasure > ${after}::uuid order by erasure limit ${most}
+    )
+    select *, (select erased ->> step.part from entry_bodies where id = step.entry) as named from step
+    order by erasure`.execute(db)
+  return rows
+}
+
 /** Checkpoints of more than `after` leaves, the smallest first. */
 export const checkpointRows = async (db: Db, log: number, after: number, most: number): Promise<CheckpointRow[]> =>
   await db

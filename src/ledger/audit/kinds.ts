@@ -58,7 +58,7 @@ export const kinds = {
     next: `${fromBackup} ${ask}`,
   },
   'erasure-unproven': {
-    happened: 'What is marked as erased names no erasure of it: the entry it names is missing, or says something else.',
+    happened: 'What is marked as erased names no erasure of it: the entry it names is missing, or took something else.',
     unaffected: 'Its leaf, and every erasure that is proven.',
     next: `Treat it as deleted. ${fromBackup} ${ask}`,
   },
@@ -66,6 +66,12 @@ export const kinds = {
     happened: 'What an erasure took is still there, or was put back.',
     unaffected: 'The proofs: nothing in the log is wrong.',
     next: 'Somebody may have restored it from a backup. Find out on whose authority, and erase it again.',
+  },
+  'erasures-differ': {
+    happened:
+      'What was erased stands otherwise in the table entry_erasures, or not at all: the chain of custody of that footage leaves out an act, or tells one that never was.',
+    unaffected: 'The erasures themselves, which their entries prove, and the log.',
+    next: `${fromBackup} ${ask}`,
   },
   'entry-forgotten': {
     happened: 'Entries are neither leaves of a log nor waiting to be: the log would never have them.',

@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
 import type { EntryId } from '../../base/ids.ts'
 import type { Db } from '../../engines/postgres.ts'
-import { examineBody } from './body.ts'
+import { type ErasureNamed, examineBody, type Taken } from './body.ts'
 import { bodiesOf, leafDataOf } from './database-queries.ts'
-import { unprovenOf } from './erasures.ts'
+import { proveErasures } from './erasures.ts'
 import type { Findings } from './finding.ts'
 import type { Kind } from './kinds.ts'
 
@@ -86,16 +86,19 @@ const checkOwed = async (db: Db, findings: Findings): Promise<number> => {
       'entry-owed-again',
       again.map(({ entry }) => entry),
     )
-    const named = ids.flatMap((entry) => {
+    const [named, taken]: [ErasureNamed[], Taken[]] = [[], []]
+    for (const entry of ids) {
       const leaf = leaves.get(entry)
-      if (leaf === undefined) findings.note('owed-entry-missing', null, { entry })
-      const { faults, erasures } =
-        leaf === undefined ? { faults: [], erasures: [] } : examineBody(entry, leaf, bodies.get(entry))
-      for (const { kind, ...fault } of faults) findings.note(kind, null, { entry, ...fault })
-      return erasures
-    })
-    for (const { of, part, erasure } of await unprovenOf(db, named))
-      findings.note('erasure-unproven', null, { entry: of, part, says: `it names ${erasure}` })
+      if (leaf === undefined) {
+        findings.note('owed-entry-missing', null, { entry })
+        continue
+      }
+      const examined = examineBody(entry, leaf, bodies.get(entry))
+      for (const { kind, ...fault } of examined.faults) findings.note(kind, null, { entry, ...fault })
+      named.push(...examined.named)
+      if (examined.taken !== null) taken.push(examined.taken)
+    }
+    await proveErasures(db, { named, taken }, (kind, where) => findings.note(kind, null, where))
     checked += owed.length
     after = last.entry
   }
