@@ -101,7 +101,8 @@ describe('what is left where somebody has seen more', () => {
     const rotated = await rotateLogKey({ ...rotating, log: engines.log }, { abandon: 'the bucket is lost' })
     expect(rotated).toMatchObject({ number: 2, left: { size: backedUp } })
     await sequence(engines)
-    const report = await auditOf(engines)
+    // What they saw beyond its last checkpoint is known to be gone.
+    const report = await auditOf(engines, keptBy(restored))
     expect(report.findings).toEqual([])
     expect(report.logs).toMatchObject([
       { log: 1, size: backedUp, abandoned: 'the bucket is lost', database: true, store: true },

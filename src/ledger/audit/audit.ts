@@ -6,7 +6,7 @@ import { allLogs, logKeyOf } from '../log/log.ts'
 import { logKey } from '../log/tree.ts'
 import { auditErasureRows } from './erasures.ts'
 import { type Finding, type Findings, makeFindings } from './finding.ts'
-import { followedLogs, lookForGone } from './followed.ts'
+import { endOf, followedLogs, lookForGone } from './followed.ts'
 import { auditGuards } from './guards.ts'
 import { type AuditedLog, auditLog, standingOf } from './log.ts'
 import { auditOwed } from './owed.ts'
@@ -54,11 +54,7 @@ export const auditLedger = async (
   lookForGone(known, followed, findings)
   const logs: AuditedLog[] = []
   for (const log of known) {
-    const standing = await standingOf(
-      { db, store },
-      log,
-      followed.find(({ origin }) => origin === log.origin)?.abandoned,
-    )
+    const standing = await standingOf({ db, store }, log, endOf(log, followed, findings))
     const of = standing.numbered
     moved?.(log.origin, 0, of)
     const told = (leaves: number): void => moved?.(log.origin, leaves, of)

@@ -98,7 +98,7 @@ export const kinds = {
       'The log was published with more leaves than this database has: it is an older one, or leaves were deleted from its end.',
     unaffected:
       'The published log in the object store, and what this database has. Entries go on being written; they wait.',
-    next: 'If a newer backup exists, restore that. Otherwise run `exhibit ledger recover`.',
+    next: 'If a newer backup exists, restore that. Otherwise run `exhibit ledger recover`; the leaves of a log that has ended are in backups alone.',
   },
   'leaves-unpublished': {
     happened: 'Leaves of a log that has ended are under none of its checkpoints.',
@@ -115,6 +115,12 @@ export const kinds = {
       'The leaves in the database are not those of a published checkpoint: some were changed, swapped, deleted or added.',
     unaffected: 'The published log in the object store, where nothing else is said of it.',
     next: `${keepBoth} The findings on leaves say where. Restore the database from a backup, then run \`exhibit ledger recover\`. ${ask}`,
+  },
+  'rotation-unsigned': {
+    happened:
+      'The last checkpoint of a log that has ended, which the first leaf of the next one carries, is not signed by the key that this log has here.',
+    unaffected: 'The log that followed it.',
+    next: `Compare the log’s key with the one that outsiders have: it may have been replaced in the table logs. ${fromBackup} ${ask}`,
   },
   'stored-checkpoint-missing': {
     happened:

@@ -10,6 +10,7 @@ import { type Claim, type Claims, claimsOf, rowClaims, together } from './claims
 import { type DatabaseChunk, databaseChunks, type Tally } from './database-leaves.ts'
 import { newestCheckpointBefore, witnessedSizes } from './database-queries.ts'
 import type { Findings } from './finding.ts'
+import type { End } from './followed.ts'
 import { checkLost } from './lost.ts'
 import { listPartials, storeChunks } from './store-chunks.ts'
 import { judgeChunk, judgeUpper } from './store-tree.ts'
@@ -45,8 +46,7 @@ export type Standing = {
   unsigned: number[]
   stored: PublishedNote[]
   numbered: number
-  /** Why it was left as it stood, where it was: what it lacks since is known. */
-  abandoned: string | undefined
+  end: End
 }
 
 /** Where so many in a row are not signed, the key is another one: it is not looked for any further. */
@@ -66,40 +66,45 @@ const newestSigned = async (db: Db, log: LogRow): Promise<Pick<Standing, 'publis
 }
 
 /** What is known elsewhere first, then what that follows from. */
-export const standingOf = async ({ db, store }: Reached, log: LogRow, abandoned?: string): Promise<Standing> => {
+export const standingOf = async ({ db, store }: Reached, log: LogRow, end: End): Promise<Standing> => {
   const seen = await witnessedSizes(db, log.number)
   const witnessed = await witnessedNotes(store, log)
   const { published, unsigned } = await newestSigned(db, log)
   const stored = await storedNotes(store, log)
   const numbered = await numberedSize(db, log.number)
-  return { log, seen, witnessed, published, unsigned, stored, numbered, abandoned }
+  return { log, seen, witnessed, published, unsigned, stored, numbered, end }
 }
 
 const largest = (notes: readonly PublishedNote[]): number => Math.max(0, ...notes.map(({ head }) => head?.size ?? 0))
 
+/**
+ * So many leaves there have to be. Of a log that was left as it stood more may have been published than was known here; what
+ * goes beyond its last checkpoint is known to be gone.
+ */
+const owedLeaves = ({ published, stored, end: { last, abandoned } }: Standing): number => {
+  const known = Math.max(published?.size ?? 0, ...last.map(({ size }) => size))
+  return abandoned === undefined ? Math.max(known, largest(stored)) : known
+}
+
 /** Of what is claimed to be larger than what is there. */
-const compareSizes = (
-  { log, seen, witnessed, published, stored, numbered, abandoned }: Standing,
-  given: readonly Claim[],
-  findings: Findings,
-): void => {
+const compareSizes = (standing: Standing, given: readonly Claim[], findings: Findings): void => {
+  const { log, seen, witnessed, published, stored, numbered, end } = standing
   const size = published?.size ?? 0
-  const held = largest(stored)
-  const all = Math.max(size, held)
-  if (held < size) findings.note('stored-checkpoint-missing', log.number, { size })
-  if (abandoned !== undefined) return
+  const all = owedLeaves(standing)
+  if (largest(stored) < size) findings.note('stored-checkpoint-missing', log.number, { size })
   if (all > numbered) {
     const where = { index: numbered, size: all, says: `the database has ${numbered}` }
     findings.note('database-behind', log.number, where, all - numbered)
   }
+  if (log.toAt !== null && numbered > size)
+    findings.note('leaves-unpublished', log.number, { index: size }, numbered - size)
+  if (end.abandoned !== undefined) return
   for (const { key, head } of witnessed)
     if (head !== null && head.size > all) findings.note('witnessed-ahead', log.number, { size: head.size, object: key })
   for (const { witness, size: theirs } of seen)
     if (theirs > all) findings.note('witnessed-ahead', log.number, { size: theirs, object: witness })
   for (const claim of given)
     if (claim.size > all) findings.note('given-ahead', log.number, { size: claim.size, object: claim.object })
-  if (log.toAt !== null && numbered > size)
-    findings.note('leaves-unpublished', log.number, { index: size }, numbered - size)
 }
 
 /** A tree that is rebuilt and held against what is claimed of it. */
@@ -165,7 +170,7 @@ export type LogAudit = Reached & {
 
 /** Audits one log: its leaves in the database with their bodies, what the store holds, and what both were published as. */
 export const auditLog = async ({ db, store, standing, given, findings, moved }: LogAudit): Promise<AuditedLog> => {
-  const { log, published, unsigned, stored, witnessed, numbered, abandoned } = standing
+  const { log, published, unsigned, stored, witnessed, numbered, end } = standing
   const { number } = log
   const key = logKeyOf(log)
   const size = published?.size ?? 0
@@ -178,24 +183,25 @@ export const auditLog = async ({ db, store, standing, given, findings, moved }: 
   const held = storedClaims(number, stored, 'stored-checkpoint', findings)
   const wrong = ({ kind, object, size: at }: Claim): void => findings.note(kind, number, { size: at, object })
   const inDatabase = makeTree(
-    together(rowClaims(db, number, key, size, findings), claimsOf([...held, ...seen, ...outside])),
+    together(rowClaims(db, number, key, size, findings), claimsOf([...held, ...seen, ...outside, ...end.last])),
     wrong,
   )
   const own: Claim[] = published === undefined ? [] : [{ kind: 'store-root', object: 'checkpoints', ...published }]
-  const ofStore = [...own, ...held.map((claim): Claim => ({ ...claim, kind: 'store-root' })), ...seen, ...outside]
+  const asStore = [...held, ...end.last].map((claim): Claim => ({ ...claim, kind: 'store-root' }))
+  const ofStore = [...own, ...asStore, ...seen, ...outside]
   const inStore = makeTree(claimsOf(ofStore), wrong)
 
-  const end = abandoned === undefined ? Math.max(size, largest(stored)) : size
+  const owed = owedLeaves(standing)
   const cosignatures = await checkCosignatures(db, log, findings)
   const partials = await listPartials(store, number, findings)
   const reach = { store, log: number, findings, partials }
   const upper = makeUpperTiles(async (tile) => await judgeUpper(reach, tile))
   const tally: Tally = { leaves: 0, lost: 0, erasedBodies: 0, erasedParts: 0 }
   const database = byNumber(
-    databaseChunks({ db, log: number, findings, tally, lost: await checkLost(db, log, findings) }, end, numbered),
+    databaseChunks({ db, log: number, findings, tally, lost: await checkLost(db, log, findings) }, owed, numbered),
   )
   let upperWhole = true
-  for await (const chunk of storeChunks(store, number, end, partials)) {
+  for await (const chunk of storeChunks(store, number, owed, partials)) {
     const start = chunk.number * chunkLeaves
     const kept = await database.take(chunk.number)
     const hashed = hashedOf(kept, Math.min(chunkLeaves, numbered - start))
@@ -212,7 +218,7 @@ export const auditLog = async ({ db, store, standing, given, findings, moved }: 
   return {
     ...{ log: number, origin: log.origin, size, root: published?.root.toString('hex') ?? null },
     ...{ checkpoints: inDatabase.compared(), cosignatures, ...tally },
-    ...{ database: inDatabase.fits() && numbered >= end, store: inStore.fits() },
-    ...(abandoned === undefined ? {} : { abandoned }),
+    ...{ database: inDatabase.fits() && numbered >= owed, store: inStore.fits() },
+    ...(end.abandoned === undefined ? {} : { abandoned: end.abandoned }),
   }
 }
