@@ -67,8 +67,10 @@ export const copyOf = async (engines: Pick<TestEngines, 'db' | 'environment' | '
 }
 
 /** What is found in this database, and in the store of the engines. */
-export const auditOf = async ({ db, store }: { db: Db; store: Store }, given: readonly Given[] = []) =>
-  await auditLedger({ db, store, clock: systemClock }, { given })
+export const auditOf = async (
+  { db, store, config = { LEDGER_WITNESSES: [] } }: { db: Db; store: Store; config?: Pick<Config, 'LEDGER_WITNESSES'> },
+  given: readonly Given[] = [],
+) => await auditLedger({ db, store, clock: systemClock, config }, { given })
 
 /** What was found, without words. */
 export const foundIn = ({ findings }: { findings: Finding[] }) =>

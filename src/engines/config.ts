@@ -53,7 +53,8 @@ export const Environment = Type.Object({
   LEDGER_INTERVAL_SECONDS: whole('Entries wait this long at most for the next checkpoint of the log', 1, 1),
   LEDGER_WITNESSES: Type.String({
     default: '',
-    description: 'Witnesses that cosign the checkpoints: `<vkey> <url>` of each, separated by commas',
+    description:
+      'Witnesses that cosign the checkpoints, and that audit and recovery ask: `<vkey> <url>` of each, separated by commas',
   }),
 
   INGEST_BUDGET_MIB: whole('Memory that all uploads of one api process share', 256, 32),

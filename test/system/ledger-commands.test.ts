@@ -63,6 +63,14 @@ describe('exhibit ledger audit', () => {
     expect(report).toMatchObject({ ok: true, findings: [], logs: [{ size: full, leaves: full }] })
   })
 
+  test('names a witness that does not say what it has seen', async () => {
+    const { vkey } = makeNoteKey('witness.example/away', 4)
+    const asking = { ...environment, LEDGER_WITNESSES: `${vkey} http://127.0.0.1:9` }
+    const { code, out } = await runCommand(['ledger', 'audit'], asking)
+    expect(code).toBe(0)
+    expect(out).toContain('? what the witness witness.example/away has seen is not known: it did not say.')
+  })
+
   test('needs the rights of the application alone', async () => {
     const { DATABASE_OWNER_URL: _, ...app } = environment
     expect(await runCommand(['ledger', 'audit'], app)).toMatchObject({ code: 0 })

@@ -44,8 +44,17 @@ const verdict = ({ ok, owed, findings }: AuditReport): string => {
     : `✗ ${many(findings.length, 'kind', 'kinds')} of finding. docs/operate.md tells of each.${waiting}`
 }
 
+const silence = (name: string): string =>
+  `? what the witness ${printable(name)} has seen is not known: it did not say. Ask its keeper, and audit with --checkpoint.`
+
 const inWords = (report: AuditReport): string =>
-  [...report.logs.flatMap(linesOf), '', ...report.findings.flatMap(inLines), verdict(report)].join('\n')
+  [
+    ...report.logs.flatMap(linesOf),
+    ...report.unasked.map(silence),
+    '',
+    ...report.findings.flatMap(inLines),
+    verdict(report),
+  ].join('\n')
 
 export const auditCommand = (): Command =>
   new Command('audit')
@@ -55,7 +64,8 @@ export const auditCommand = (): Command =>
     .option('--json', 'answer as JSON')
     .addHelpText(
       'after',
-      '\nChanges nothing, needs the rights of the application alone (DATABASE_URL), and may run beside everything. Ends with 0' +
+      '\nChanges nothing, needs the rights of the application alone (DATABASE_URL), and may run beside everything. Asks the' +
+        '\nwitnesses in LEDGER_WITNESSES what they have seen; one that does not answer is named, and is no finding. Ends with 0' +
         '\nwhen nothing was found and with 1 otherwise; with --json each finding has a `kind` that does not change.',
     )
     .action(async ({ data, checkpoint, json }: Options) => {

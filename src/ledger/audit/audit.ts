@@ -1,7 +1,9 @@
 import type { Clock } from '../../engines/clock.ts'
+import type { Config } from '../../engines/config.ts'
 import type { LogRow } from '../../engines/ledger-tables.ts'
 import type { Db } from '../../engines/postgres.ts'
 import type { Store } from '../../engines/store.ts'
+import { seenByWitnesses } from '../cosigning/asking.ts'
 import { allLogs, logKeyOf } from '../log/log.ts'
 import { logKey } from '../log/tree.ts'
 import { auditErasureRows } from './erasures.ts'
@@ -10,13 +12,15 @@ import { endOf, followedLogs, lookForGone } from './followed.ts'
 import { auditGuards } from './guards.ts'
 import { type AuditedLog, auditLog, standingOf } from './log.ts'
 import { auditOwed } from './owed.ts'
-import { type Given, givenClaims } from './witnessed.ts'
+import { type Given, givenClaims, shownClaims } from './witnessed.ts'
 
 export type AuditReport = {
   ok: boolean
   logs: AuditedLog[]
   /** Entries that wait to become leaves. */
   owed: number
+  /** Names of the configured witnesses that did not say what they have seen. */
+  unasked: string[]
   findings: Finding[]
 }
 
@@ -27,10 +31,14 @@ export type AuditWish = {
   moved?: (log: string, leaves: number, of: number) => void
 }
 
-type Reached = { db: Db; store: Store; clock: Clock }
+type Reached = { db: Db; store: Store; clock: Clock; config: Pick<Config, 'LEDGER_WITNESSES'> }
 
 /** A log after the last one that is known is one that a newer database began. */
-const lookForUnknown = async ({ db, store }: Omit<Reached, 'clock'>, known: readonly LogRow[], findings: Findings) => {
+const lookForUnknown = async (
+  { db, store }: Pick<Reached, 'db' | 'store'>,
+  known: readonly LogRow[],
+  findings: Findings,
+) => {
   const next = (known.at(-1)?.number ?? 0) + 1
   if ((await store.list('ledger', logKey(next, ''))).length === 0) return
   // It may have begun while we looked at the others.
@@ -40,21 +48,28 @@ const lookForUnknown = async ({ db, store }: Omit<Reached, 'clock'>, known: read
 
 /**
  * Recomputes the whole ledger from the database and from the store, up to what was published when it began, and holds both
- * against each other and against every checkpoint. Changes nothing, and may run beside everything. Throws
+ * against each other and against every checkpoint, those that the witnesses show among them. Changes nothing, and may run beside everything. Throws
  * `store-unavailable`.
  */
 export const auditLedger = async (
-  { db, store, clock }: Reached,
+  { db, store, clock, config }: Reached,
   { given = [], moved }: AuditWish = {},
 ): Promise<AuditReport> => {
   const findings = makeFindings()
   await auditGuards(db, clock, findings)
   const known = await allLogs(db)
+  // Before the database is asked how far it is: meanwhile both go on.
+  const asked = new Map(
+    await Promise.all(known.map(async (log) => [log.number, await seenByWitnesses({ config }, log)] as const)),
+  )
   const followed = await followedLogs(db)
   lookForGone(known, followed, findings)
   const logs: AuditedLog[] = []
+  const silent = new Set<string>()
   for (const log of known) {
-    const standing = await standingOf({ db, store }, log, endOf(log, followed, findings))
+    const { shown, unasked } = shownClaims(log, asked.get(log.number) ?? [], findings)
+    for (const name of unasked) silent.add(name)
+    const standing = await standingOf({ db, store }, { log, shown, end: endOf(log, followed, findings) })
     const of = standing.numbered
     moved?.(log.origin, 0, of)
     const told = (leaves: number): void => moved?.(log.origin, leaves, of)
@@ -67,5 +82,5 @@ export const auditLedger = async (
   const owed = await auditOwed(db, findings)
   await auditErasureRows(db, findings)
   const all = findings.all()
-  return { ok: all.length === 0, logs, owed, findings: all }
+  return { ok: all.length === 0, logs, owed, unasked: [...silent].toSorted(), findings: all }
 }

@@ -175,9 +175,9 @@ export const kinds = {
   },
   'witnessed-unsigned': {
     happened:
-      'A checkpoint with cosignatures in the store is not signed by this log, or stands under another size than its own.',
-    unaffected: 'The database, and what the witnesses themselves keep.',
-    next: 'Ask the witnesses for theirs, and audit against it with --checkpoint.',
+      'A checkpoint with cosignatures, in the store or shown by the witness that signed it, is not signed by this log, or stands under another size than its own.',
+    unaffected: 'What the witnesses themselves keep.',
+    next: 'Ask the witnesses for theirs, and audit against it with --checkpoint. Where a witness itself shows it, compare the log’s key with the one that its keeper has: it may have been replaced here.',
   },
   'witnessed-root': {
     happened: 'A checkpoint that witnesses signed contradicts what is kept here: the history they saw was another one.',

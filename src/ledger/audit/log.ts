@@ -40,6 +40,8 @@ export type AuditedLog = Tally & {
 export type Standing = {
   log: LogRow
   seen: { witness: string; size: number }[]
+  /** By the witnesses themselves. */
+  shown: Claim[]
   witnessed: PublishedNote[]
   /** The newest that the log signed, and the sizes of those beyond it, which it did not. */
   published: { size: number; root: Buffer } | undefined
@@ -66,13 +68,16 @@ const newestSigned = async (db: Db, log: LogRow): Promise<Pick<Standing, 'publis
 }
 
 /** What is known elsewhere first, then what that follows from. */
-export const standingOf = async ({ db, store }: Reached, log: LogRow, end: End): Promise<Standing> => {
+export const standingOf = async (
+  { db, store }: Reached,
+  { log, shown, end }: Pick<Standing, 'log' | 'shown' | 'end'>,
+): Promise<Standing> => {
   const seen = await witnessedSizes(db, log.number)
   const witnessed = await witnessedNotes(store, log)
   const { published, unsigned } = await newestSigned(db, log)
   const stored = await storedNotes(store, log)
   const numbered = await numberedSize(db, log.number)
-  return { log, seen, witnessed, published, unsigned, stored, numbered, end }
+  return { log, seen, shown, witnessed, published, unsigned, stored, numbered, end }
 }
 
 const largest = (notes: readonly PublishedNote[]): number => Math.max(0, ...notes.map(({ head }) => head?.size ?? 0))
@@ -88,7 +93,7 @@ const owedLeaves = ({ published, stored, end: { last, abandoned } }: Standing): 
 
 /** Of what is claimed to be larger than what is there. */
 const compareSizes = (standing: Standing, given: readonly Claim[], findings: Findings): void => {
-  const { log, seen, witnessed, published, stored, numbered, end } = standing
+  const { log, seen, shown, witnessed, published, stored, numbered, end } = standing
   const size = published?.size ?? 0
   const all = owedLeaves(standing)
   if (largest(stored) < size) findings.note('stored-checkpoint-missing', log.number, { size })
@@ -103,6 +108,8 @@ const compareSizes = (standing: Standing, given: readonly Claim[], findings: Fin
     if (head !== null && head.size > all) findings.note('witnessed-ahead', log.number, { size: head.size, object: key })
   for (const { witness, size: theirs } of seen)
     if (theirs > all) findings.note('witnessed-ahead', log.number, { size: theirs, object: witness })
+  for (const { object, size: theirs } of shown)
+    if (theirs > all) findings.note('witnessed-ahead', log.number, { size: theirs, object })
   for (const claim of given)
     if (claim.size > all) findings.note('given-ahead', log.number, { size: claim.size, object: claim.object })
 }
@@ -179,7 +186,7 @@ export const auditLog = async ({ db, store, standing, given, findings, moved }: 
   for (const at of unsigned) findings.note('checkpoint-unsigned', number, { size: at })
   if (log.halted !== null && log.toAt === null) findings.note('log-halted', number, { says: log.halted })
 
-  const seen = storedClaims(number, witnessed, 'witnessed', findings)
+  const seen = [...storedClaims(number, witnessed, 'witnessed', findings), ...standing.shown]
   const held = storedClaims(number, stored, 'stored-checkpoint', findings)
   const wrong = ({ kind, object, size: at }: Claim): void => findings.note(kind, number, { size: at, object })
   const inDatabase = makeTree(

@@ -1,7 +1,8 @@
-import { cosignedAt, openCheckpoint } from '../../base/checkpoint.ts'
+import { cosignedAt, openCheckpoint, parseCheckpointText } from '../../base/checkpoint.ts'
 import { isLineOf, type NoteKey, parseNote, parseVkey } from '../../base/note.ts'
 import type { LogRow } from '../../engines/ledger-tables.ts'
 import type { Db } from '../../engines/postgres.ts'
+import type { Seen } from '../cosigning/asking.ts'
 import type { PublishedNote } from '../log/published.ts'
 import type { Claim } from './claims.ts'
 import { cosignatureRows } from './database-queries.ts'
@@ -9,11 +10,15 @@ import type { Findings } from './finding.ts'
 
 const batchRows = 1000
 
+const isCosigned = (note: string, key: NoteKey): boolean => {
+  const signed = parseNote(note)
+  const own = signed?.signatures.filter((each) => isLineOf(each, key)) ?? []
+  return own.length > 0 && own.every((each) => cosignedAt(signed?.text ?? '', each, key) !== null)
+}
+
 const isBy = (note: string, line: string, witness: string): boolean => {
   const key = parseVkey(witness)
-  const signed = parseNote(`${note}${line}`)
-  const own = key === null ? [] : (signed?.signatures.filter((each) => isLineOf(each, key)) ?? [])
-  return key !== null && own.length > 0 && own.every((each) => cosignedAt(signed?.text ?? '', each, key) !== null)
+  return key !== null && isCosigned(`${note}${line}`, key)
 }
 
 /** Verifies every cosignature in the database, under the key that it is kept as. */
@@ -43,6 +48,25 @@ export const storedClaims = (
     findings.note(`${as}-unsigned`, log, { object: key })
     return []
   })
+
+/** What the witnesses themselves show of a log, and the names of those that do not say what they have seen. */
+export const shownClaims = (
+  { number, origin }: LogRow,
+  seen: readonly Seen[],
+  findings: Findings,
+): { shown: Claim[]; unasked: string[] } => {
+  const shown: Claim[] = []
+  const unasked: string[] = []
+  for (const { witness, note, head } of seen) {
+    const { name } = witness.key
+    if (head !== null) shown.push({ kind: 'witnessed-root', object: name, size: head.size, root: head.root })
+    else if (typeof note !== 'string') unasked.push(...(note === null ? [] : [name]))
+    else if (isCosigned(note, witness.key) && parseCheckpointText(parseNote(note)?.text ?? '')?.origin === origin)
+      findings.note('witnessed-unsigned', number, { object: name })
+    else unasked.push(name)
+  }
+  return { shown, unasked }
+}
 
 /** A checkpoint that an outsider kept. */
 export type Given = { object: string; note: string }

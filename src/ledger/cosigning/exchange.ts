@@ -89,12 +89,27 @@ export const cosignatureIn = (lines: string, text: string, key: NoteKey, times: 
   return signatureLine(key, newest.line.signature)
 }
 
+const askServed = async ({ url }: ConfiguredWitness, origin: string, signal: AbortSignal): Promise<Answer> =>
+  await ask(`${url}/${hex(sha256(origin))}/checkpoint`, signal)
+
 /** The newest checkpoint of a log that the witness serves; null when it serves none. */
 export const servedBy = async (
-  { url }: ConfiguredWitness,
+  witness: ConfiguredWitness,
   origin: string,
   signal: AbortSignal,
 ): Promise<string | null> => {
-  const { status, text } = await ask(`${url}/${hex(sha256(origin))}/checkpoint`, signal)
+  const { status, text } = await askServed(witness, origin, signal)
   return status === 200 ? text : null
+}
+
+/** The same, for whoever has to know that it serves none: throws WitnessFailed where it does not say that. */
+export const seenBy = async (
+  witness: ConfiguredWitness,
+  origin: string,
+  signal: AbortSignal,
+): Promise<string | null> => {
+  const { status, text } = await askServed(witness, origin, signal)
+  if (status === 200) return text
+  if (status === 404) return null
+  throw new WitnessFailed('refused', `it answers with the status ${status}`)
 }

@@ -2,7 +2,7 @@ import { openCheckpoint } from '../../base/checkpoint.ts'
 import type { Engines } from '../../engines/engines.ts'
 import type { LogRow } from '../../engines/ledger-tables.ts'
 import type { Given } from '../audit/witnessed.ts'
-import { servedBy, WitnessFailed } from '../cosigning/exchange.ts'
+import { seenByWitnesses } from '../cosigning/asking.ts'
 import { logKeyOf } from '../log/log.ts'
 import { storedNotes, witnessedNotes } from '../log/published.ts'
 import { newestCheckpointRow } from '../log/queries.ts'
@@ -13,8 +13,6 @@ export type Known = { holder: string; size: number; root: Buffer; note: string }
 
 /** `unasked` are the names of witnesses that did not show what they have seen. */
 export type AllKnown = { checkpoints: Known[]; unasked: string[] }
-
-const answerMs = 10_000
 
 const ofStore = async ({ store }: Pick<Engines, 'store'>, log: LogRow): Promise<Known[]> => {
   const notes = [...(await storedNotes(store, log)), ...(await witnessedNotes(store, log))]
@@ -27,22 +25,14 @@ const ofStore = async ({ store }: Pick<Engines, 'store'>, log: LogRow): Promise<
   })
 }
 
-const ofWitnesses = async ({ config }: Pick<Engines, 'config'>, log: LogRow): Promise<AllKnown> => {
+const ofWitnesses = async (engines: Pick<Engines, 'config'>, log: LogRow): Promise<AllKnown> => {
   const found: AllKnown = { checkpoints: [], unasked: [] }
-  const key = logKeyOf(log)
-  await Promise.all(
-    config.LEDGER_WITNESSES.map(async (witness) => {
-      const note = await servedBy(witness, log.origin, AbortSignal.timeout(answerMs)).catch((error: unknown) => {
-        if (error instanceof WitnessFailed) return undefined
-        throw error
-      })
-      const { name } = witness.key
-      const head = typeof note === 'string' ? openCheckpoint(note, key) : null
-      if (head !== null) found.checkpoints.push({ holder: `The witness ${name}`, ...head, note: note ?? '' })
-      // One that has seen nothing of this log serves nothing of it.
-      else if (note !== null) found.unasked.push(name)
-    }),
-  )
+  for (const { witness, note, head } of await seenByWitnesses(engines, log)) {
+    const { name } = witness.key
+    if (head !== null) found.checkpoints.push({ holder: `The witness ${name}`, ...head, note: note ?? '' })
+    // One that has seen nothing of this log serves nothing of it.
+    else if (note !== null) found.unasked.push(name)
+  }
   return found
 }
 
