@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { inTransaction } from '../../src/engines/postgres.ts'
 import { rotateLogKey } from '../../src/ledger/keys/log-rotation.ts'
 import { newestCheckpoint } from '../../src/ledger/log/checkpoints.ts'
 import { beginLog } from '../../src/ledger/log/log.ts'
+import { entryOfLeaf } from '../../src/ledger/log/queries.ts'
 import { sequence } from '../../src/ledger/log/sequencer.ts'
+import { eraseFromEntry } from '../../src/ledger/record.ts'
 import { asRecovering, auditOf, copyOf, type Database, foundIn, onDatabase } from '../audited.ts'
 import { found, past } from '../audited-log.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
@@ -76,6 +79,20 @@ describe.each([
     const x = key.publicKey.toString('base64url')
     await forged.owner.query(`update logs set jwk = jsonb_set(jwk, '{x}', '"${x}"') where number = 1`)
     const findings = foundIn(await auditOf(onDatabase(engines, forged)))
-    expect(findings).toContainEqual(found('rotation-unsigned', { object: 'the first leaf of log 2' }))
+    const says = 'it is not signed by the key of this log'
+    expect(findings).toContainEqual(found('end-unproven', { object: 'the first leaf of log 2', says }))
+  })
+
+  test('and is not excused by a lawful erasure of what the next log says of it', async () => {
+    await using silent = await copyOf(engines)
+    const { db } = silent
+    const first = await entryOfLeaf(db, 2, 0)
+    const act = { action: 'entry.part-erased', actor: { kind: 'operator', id: 'nobody' } } as const
+    await inTransaction(db, async (tx) => {
+      if (first != null) await eraseFromEntry(tx, engines.clock, first, 'detail', act)
+    })
+    expect(foundIn(await auditOf(onDatabase(engines, silent)))).toEqual([
+      found('end-unproven', { says: 'no first leaf of another log names it' }),
+    ])
   })
 })

@@ -35,9 +35,11 @@ export const endOf = (log: LogRow, followed: readonly Followed[], findings: Find
     const object = `the first leaf of log ${follower}`
     const head = openCheckpoint(checkpoint, logKeyOf(log))
     if (head !== null) return [{ kind: 'checkpoint-root', object, size: head.size, root: head.root }]
-    findings.note('rotation-unsigned', log.number, { object })
+    findings.note('end-unproven', log.number, { object, says: 'it is not signed by the key of this log' })
     return []
   })
+  if (log.toAt !== null && followers.length === 0)
+    findings.note('end-unproven', log.number, { says: 'no first leaf of another log names it' })
   // One log follows another. Of several all but one are made up, and none of them excuses anything.
   const abandoned = followers.length === 1 ? followers[0]?.abandoned : undefined
   return { last, ...(abandoned === undefined ? {} : { abandoned }) }

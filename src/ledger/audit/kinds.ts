@@ -116,10 +116,10 @@ export const kinds = {
     unaffected: 'The published log in the object store, where nothing else is said of it.',
     next: `${keepBoth} The findings on leaves say where. Restore the database from a backup, then run \`exhibit ledger recover\`. ${ask}`,
   },
-  'rotation-unsigned': {
+  'end-unproven': {
     happened:
-      'The last checkpoint of a log that has ended, which the first leaf of the next one carries, is not signed by the key that this log has here.',
-    unaffected: 'The log that followed it.',
+      'How a log ended is not proven: the first leaf of the next one, which carries its last checkpoint, does not say so any more, or the key that this log has here did not sign that.',
+    unaffected: 'The leaves that are there. Whether others were after them, nothing here says.',
     next: `Compare the log’s key with the one that outsiders have: it may have been replaced in the table logs. ${fromBackup} ${ask}`,
   },
   'stored-checkpoint-missing': {
