@@ -111,10 +111,10 @@ describe('a witness that others run', () => {
       response.end(lineBy(witness.key, text))
     })
     const own = withWitnesses(engines, witness.entry)
-    await grow(own, 4)
+    await grow(engines, 4)
     expect(await cosignNewest(own)).toBe(1)
     has = 0
-    await grow(own, 4)
+    await grow(engines, 4)
     expect(await cosignNewest(own)).toBe(1)
     expect(witness.submissions().map(({ body }) => body.split('\n')[0])).toEqual(['old 0', 'old 5', 'old 0'])
   })

@@ -13,15 +13,18 @@ export type Seen = { witness: ConfiguredWitness; note: string | null | undefined
 
 const answerMs = 10_000
 
-/** Asks every configured witness, all at once. */
+/** Asks every configured witness, all at once; when the signal aborts, those that have not answered did not. */
 export const seenByWitnesses = async (
   { config }: { config: Pick<Engines['config'], 'LEDGER_WITNESSES'> },
   log: LogRow,
+  stopping?: AbortSignal,
 ): Promise<Seen[]> => {
   const key = logKeyOf(log)
+  const time = AbortSignal.timeout(answerMs)
+  const signal = stopping === undefined ? time : AbortSignal.any([time, stopping])
   return await Promise.all(
     config.LEDGER_WITNESSES.map(async (witness) => {
-      const note = await seenBy(witness, log.origin, AbortSignal.timeout(answerMs)).catch((error: unknown) => {
+      const note = await seenBy(witness, log.origin, signal).catch((error: unknown) => {
         if (error instanceof WitnessFailed) return undefined
         throw error
       })

@@ -7,6 +7,7 @@ import { logKeyOf } from '../log/log.ts'
 import { witnessedNotes } from '../log/published.ts'
 import { halt, newestCheckpointRow, numberedSize } from '../log/queries.ts'
 import { hashesOf } from '../log/tree.ts'
+import { seenByWitnesses } from './asking.ts'
 import { servedBy, WitnessFailed } from './exchange.ts'
 
 type Reached = Pick<Engines, 'db' | 'log' | 'store'>
@@ -62,8 +63,6 @@ export const lookAtClaim = async (
   return await holdAgainst(engines, of, witness, served)
 }
 
-const answerMs = 10_000
-
 /**
  * What a process asks before it adds to a log: where a database and a bucket were restored together they agree with one
  * another, and others alone know that the log had gone further. Answers whether it may go on, else the log is halted, in
@@ -74,20 +73,13 @@ export const mayGoOn = async (
   of: LogRow,
   stopping: AbortSignal | undefined,
 ): Promise<boolean> => {
-  const witnesses = engines.config.LEDGER_WITNESSES
-  const time = AbortSignal.timeout(answerMs)
-  const signal = stopping === undefined ? time : AbortSignal.any([time, stopping])
-  const answers = await Promise.allSettled(
-    witnesses.map(async (witness) => ({ witness, served: await servedBy(witness, of.origin, signal) })),
-  )
-  if (answers.length > 0 && answers.every(({ status }) => status === 'rejected'))
+  const seen = await seenByWitnesses(engines, of, stopping)
+  if (seen.length > 0 && seen.every(({ note }) => note === undefined))
     throw new Error(
-      `no witness says how far it has seen the log grow (${witnesses.map(({ key }) => key.name).join(', ')}): nothing is added to it before one does`,
+      `no witness says how far it has seen the log grow (${seen.map(({ witness }) => witness.key.name).join(', ')}): nothing is added to it before one does`,
     )
-  for (const answer of answers) {
-    if (answer.status === 'rejected') continue
-    if ((await holdAgainst(engines, of, answer.value.witness, answer.value.served)) === 'halted') return false
-  }
+  for (const { witness, note = null } of seen)
+    if ((await holdAgainst(engines, of, witness, note)) === 'halted') return false
   const leaves = await numberedSize(engines.db, of.number)
   const newest = (await witnessedNotes(engines.store, of)).findLast(({ head }) => head !== null)
   if (newest === undefined || newest.size <= leaves) return true
