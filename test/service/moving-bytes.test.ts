@@ -37,7 +37,8 @@ describe('an answer that is a stream of bytes', () => {
   let url: string
   let sent: Readable
   const answers: Record<string, () => Promise<Readable>> = {
-    '/stored': async () => await stored(0),
+    '/stored/0': async () => await stored(0),
+    '/stored/1': async () => await stored(1),
     '/breaks': async () =>
       Readable.from(
         (async function* () {
@@ -62,7 +63,10 @@ describe('an answer that is a stream of bytes', () => {
     for (const [path, open] of Object.entries(answers)) {
       app.get(path, async (_request, reply) => {
         sent = await open()
-        return await sendBytes(reply.code(206).headers({ 'content-length': large[0]?.length, 'x-of': path }), sent)
+        return await sendBytes(
+          reply.code(206).headers({ 'content-length': large[path.endsWith('1') ? 1 : 0]?.length, 'x-of': path }),
+          sent,
+        )
       })
     }
     url = await app.listen({ host: '127.0.0.1', port: 0 })
@@ -72,11 +76,15 @@ describe('an answer that is a stream of bytes', () => {
   const ask = async (path: string): Promise<IncomingMessage> =>
     await new Promise((resolve, reject) => get(`${url}${path}`, resolve).on('error', reject))
 
-  test('carries its code, its headers and every byte, to readers fast and slow at once', async () => {
-    const answered = await Promise.all(Array.from({ length: 8 }, async () => await ask('/stored')))
+  test('carries its code, its headers and every byte of its own, to readers fast and slow, whoever else comes and goes', async () => {
+    const of = Array.from({ length: 12 }, (_, index) => index % 2)
+    const answered = await Promise.all(of.map(async (which) => await ask(`/stored/${which}`)))
     expect(answered.map(({ statusCode, headers }) => [statusCode, headers['x-of']])).toEqual(
-      answered.map(() => [206, '/stored']),
+      of.map((which) => [206, `/stored/${which}`]),
     )
+    // Those that go in the midst of it leave memory behind that others may be given.
+    const leaving = await Promise.all(of.map(async (which) => await ask(`/stored/${which}`)))
+    for (const answer of leaving) answer.once('data', () => answer.destroy())
     const slowly = async (answer: IncomingMessage): Promise<Buffer> => {
       const come: Buffer[] = []
       for await (const chunk of answer) {
@@ -86,15 +94,17 @@ describe('an answer that is a stream of bytes', () => {
       return Buffer.concat(come)
     }
     const read = await Promise.all(
-      answered.map(async (answer, index) => (index % 2 === 0 ? await buffer(answer) : await slowly(answer))),
+      answered.map(async (answer, index) => (index % 4 < 2 ? await buffer(answer) : await slowly(answer))),
     )
-    expect(read.map((bytes) => bytes.equals(large[0] ?? Buffer.alloc(0)))).toEqual(read.map(() => true))
+    expect(read.map((bytes, index) => bytes.equals(large[of[index] ?? 0] ?? Buffer.alloc(0)))).toEqual(
+      read.map(() => true),
+    )
   })
 
   test('breaks when its bytes break off, and is never taken for whole', async () => {
     const answer = await ask('/breaks')
     await expect(buffer(answer)).rejects.toThrow('aborted')
-    expect((await buffer(await ask('/stored'))).length).toBe(large[0]?.length)
+    expect((await buffer(await ask('/stored/0'))).length).toBe(large[0]?.length)
   })
 
   test('lets go of its bytes when the reader goes', async () => {
