@@ -47,6 +47,12 @@ describe('an answer that is a stream of bytes', () => {
         })(),
         { objectMode: false },
       ),
+    '/nothing': async () =>
+      new Readable({
+        read() {
+          void this.destroy(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }))
+        },
+      }),
     '/slow': async () =>
       Readable.from(
         (async function* () {
@@ -99,6 +105,12 @@ describe('an answer that is a stream of bytes', () => {
     expect(read.map((bytes, index) => bytes.equals(large[of[index] ?? 0] ?? Buffer.alloc(0)))).toEqual(
       read.map(() => true),
     )
+  })
+
+  test('says so where the store breaks off before the first byte', async () => {
+    const answer = await ask('/nothing')
+    expect([answer.statusCode, (await buffer(answer)).toString()]).toEqual([500, expect.stringContaining('"message"')])
+    expect(sent.destroyed).toBe(true)
   })
 
   test('breaks when its bytes break off, and is never taken for whole', async () => {
