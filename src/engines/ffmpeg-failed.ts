@@ -36,6 +36,9 @@ export type Ending = { code: number | null; signal: string | null }
 const cageSays = /^(?:\/usr\/bin\/)?(?:env|bwrap|unshare|setpriv|prlimit): [^\n]*$/
 const folderIsOutOfReach =
   /^file:\/[^\n]*: (?:Permission denied|No such file or directory|No space left on device|Read-only file system)$/m
+/** Where in its work the disk turned out to be full, as ffmpeg says it. */
+const diskIsFull =
+  /^(?:av_interleaved_write_frame\(\)|Error (?:writing trailer of|closing file) [^\n]*): No space left on device$/m
 
 /** bubblewrap passes a signal on as 128 and its number. Time used up has a signal of its own, SIGXCPU. */
 const killedFromOutside = ({ code, signal }: Ending) =>
@@ -43,5 +46,6 @@ const killedFromOutside = ({ code, signal }: Ending) =>
 
 export const blameFor = (ending: Ending, detail: string): Blame => {
   if (killedFromOutside(ending) || ending.code === 126 || ending.code === 127) return 'machine'
-  return cageSays.test(detail) || folderIsOutOfReach.test(detail) ? 'machine' : 'content'
+  const says = [cageSays, folderIsOutOfReach, diskIsFull]
+  return says.some((words) => words.test(detail)) ? 'machine' : 'content'
 }

@@ -16,6 +16,19 @@ export type Scratch = {
   (name: string): Promise<ScratchFolder>
   /** Bytes that can still be written. */
   free(): Promise<number>
+  /** Whether this many bytes fit on the disk and leave some room. */
+  hasRoomFor(bytes: number): Promise<boolean>
+}
+
+/** The disk of the scratch folder is full, which says nothing about the work: it can be done when there is room. */
+export class ScratchFull extends Error {
+  constructor(
+    message = 'There is no room in the scratch folder to work on this recording: free space, and it is tried again.',
+    cause?: unknown,
+  ) {
+    super(message, { cause })
+    this.name = 'ScratchFull'
+  }
 }
 
 /** Left free on the disk beyond what the work asks for. */
@@ -78,6 +91,8 @@ export const makeScratch = async (rootDir: string): Promise<Scratch> => {
     return bavail * bsize
   }
 
+  const hasRoomFor = async (bytes: number) => (await free()) >= bytes + reserve
+
   const open = async (name: string): Promise<ScratchFolder> => {
     if (!plain.test(name)) throw new TypeError('a scratch folder is named after an id')
     await mkdir(own, { recursive: true, mode: passage })
@@ -90,7 +105,7 @@ export const makeScratch = async (rootDir: string): Promise<Scratch> => {
     }
     return {
       folder,
-      hasRoomFor: async (bytes) => (await free()) >= bytes + reserve,
+      hasRoomFor,
       path: (file) => {
         if (!plain.test(file)) throw new TypeError('a scratch file has a plain name')
         return path.join(folder, file)
@@ -98,5 +113,5 @@ export const makeScratch = async (rootDir: string): Promise<Scratch> => {
       [Symbol.asyncDispose]: async () => await rm(folder, { recursive: true, force: true }),
     }
   }
-  return Object.assign(open, { free })
+  return Object.assign(open, { free, hasRoomFor })
 }

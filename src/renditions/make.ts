@@ -6,6 +6,7 @@ import type { Engines } from '../engines/engines.ts'
 import { type FfmpegWork, recordedWords } from '../engines/ffmpeg-arguments.ts'
 import { FfmpegFailed } from '../engines/ffmpeg-failed.ts'
 import { inTransaction } from '../engines/postgres.ts'
+import { ScratchFull } from '../engines/scratch.ts'
 import type { RecordingRow, RenditionFacts, RenditionKind } from '../engines/tables.ts'
 import type { Run } from '../jobs/catalogue.ts'
 import { record } from '../ledger/record.ts'
@@ -23,7 +24,7 @@ import {
   storyboardWork,
   thumbnailName,
 } from './commands.ts'
-import { piecesIn } from './pieces.ts'
+import { isEnded, piecesIn } from './pieces.ts'
 import type { Plan } from './plan.ts'
 import {
   markFailed,
@@ -99,14 +100,15 @@ const inPieces = async (making: Making, work: FfmpegWork, seconds: number): Prom
   const { add, settled } = storing(place(making))
   let begun = 0
   let at = 0
-  const storeNew = async (): Promise<void> => {
-    const playlist = await readFile(`${source.folder}/${playlistName}`, 'utf8').catch(() => '')
-    for (const { name, duration } of piecesIn(playlist).slice(begun)) {
+  const storeNew = async (): Promise<string | undefined> => {
+    const playlist = await readFile(`${source.folder}/${playlistName}`, 'utf8').catch(() => undefined)
+    for (const { name, duration } of piecesIn(playlist ?? '').slice(begun)) {
       if (begun === 0) await add({ number: 0, name: initName, start: 0, duration: 0 })
       begun += 1
       await add({ number: begun, name, start: at, duration })
       at += duration
     }
+    return playlist
   }
   const ended = new AbortController()
   const running = ffmpeg(making, work, seconds).finally(() => ended.abort())
@@ -118,7 +120,10 @@ const inPieces = async (making: Making, work: FfmpegWork, seconds: number): Prom
       await delay(lookEveryMs, undefined, { signal: ended.signal }).catch(() => undefined)
     }
     await running
-    await storeNew()
+    const playlist = await storeNew()
+    // All that was left out of it would be missing in silence.
+    if (playlist !== undefined && !isEnded(playlist))
+      throw new FfmpegFailed('the playlist was cut off as it was written', 'machine', playlist)
   } finally {
     await Promise.allSettled([running, settled()])
   }
@@ -256,7 +261,10 @@ export const makeRendition = async (
     await finish(making, kind, await produce(making, kind, copyVideo))
     return true
   } catch (error) {
-    if (!(error instanceof FfmpegFailed) || error.blame === 'machine') throw error
+    if (!(error instanceof FfmpegFailed)) throw error
+    // Where there is no room, what did not come out says nothing about the footage.
+    if (error.blame !== 'time' && !(await engines.scratch.hasRoomFor(0))) throw new ScratchFull(undefined, error)
+    if (error.blame === 'machine') throw error
     log.warn({ recording: recording.id, kind, because: error.message, detail: error.detail }, 'a rendition failed')
     await inTransaction(db, async (tx) => {
       await run.fence(tx)

@@ -5,6 +5,7 @@ import { release } from '../engines/chunks.ts'
 import type { Engines } from '../engines/engines.ts'
 import { FfmpegFailed } from '../engines/ffmpeg-failed.ts'
 import type { RenditionObjectRow } from '../engines/tables.ts'
+import { isWhole } from './pieces.ts'
 import { insertObjects } from './queries.ts'
 import { renditionKey } from './rendition.ts'
 
@@ -27,6 +28,8 @@ const read = async (path: string, size: number): Promise<Buffer> => {
   if (bytesRead !== size) throw new Error('a piece became shorter while it was stored')
   return content
 }
+
+const isFilm = ({ name }: Piece): boolean => /\.(?:mp4|m4s)$/.test(name)
 
 /** Stores pieces, a few at once. `add` comes back as soon as there is room for the next; `settled` throws what went wrong. */
 export type Storing = { add(piece: Piece): Promise<void>; settled(): Promise<void> }
@@ -71,6 +74,8 @@ export const storing = ({ engines, folder, recording, rendition }: Place): Stori
   const send = async (piece: Piece, size: number): Promise<void> => {
     const file = `${folder}/${piece.name}`
     const content = await read(file, size)
+    if (isFilm(piece) && !(await isWhole(content)))
+      throw new FfmpegFailed('a piece was cut off as it was written', 'machine', piece.name)
     const digest = sha256(content)
     await store.put('derived', renditionKey(recording, rendition, piece.name), content, digest)
     release(content)

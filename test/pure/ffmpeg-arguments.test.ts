@@ -107,6 +107,7 @@ test.for<[string, { code: number | null; signal: string | null }, string, string
   ['a cage that cannot be built', failed, 'bwrap: Creating new namespace failed: Operation not permitted', 'machine'],
   ['a folder out of reach', failed, 'file:/s/a/original: Permission denied', 'machine'],
   ['a full disk', failed, 'av_interleaved_write_frame(): x\nfile:/s/a/out: No space left on device', 'machine'],
+  ['a disk that is full midway', failed, 'av_interleaved_write_frame(): No space left on device', 'machine'],
   ['a file that quotes a cage’s words', failed, 'title\nbwrap: Operation not permitted', 'content'],
 ])('%s is blamed rightly', ([, ending, detail, blame]) => {
   expect(blameFor(ending, detail)).toBe(blame)

@@ -9,8 +9,9 @@ import {
   storyboardInterval,
   storyboardWork,
 } from '../../src/renditions/commands.ts'
-import { piecesIn } from '../../src/renditions/pieces.ts'
+import { isEnded, isWhole, piecesIn } from '../../src/renditions/pieces.ts'
 import { isQuick, kindsOf, type Plan, planFor } from '../../src/renditions/plan.ts'
+import { box } from '../footage.ts'
 
 const video = (more: Partial<Track> = {}): Track => ({
   kind: 'video',
@@ -140,4 +141,16 @@ test('of a playlist only pieces with names of ours are read', () => {
     { name: '00002.m4s', duration: 1.5 },
   ])
   expect(piecesIn('')).toEqual([])
+})
+
+test('a piece that was cut off anywhere is told from a whole one, and so is a playlist', async () => {
+  const index = Buffer.concat([box('styp', Buffer.alloc(16)), box('moof', Buffer.alloc(40))])
+  const piece = Buffer.concat([index, box('mdat', Buffer.alloc(200, 7))])
+  expect(await isWhole(piece)).toBe(true)
+  // Its first 24 bytes alone are what ffmpeg writes where there is nothing to write.
+  for (let length = 0; length < piece.length; length++)
+    expect([length, await isWhole(piece.subarray(0, length))]).toEqual([length, length === 24])
+  expect(await isWhole(Buffer.concat([piece, Buffer.alloc(4096)]))).toBe(false)
+  expect(isEnded('#EXTM3U\n#EXTINF:6.0,\n00001.m4s\n#EXT-X-ENDLIST\n')).toBe(true)
+  expect(isEnded('#EXTM3U\n#EXTINF:6.0,\n00001.m4s\n#EXT-X-END')).toBe(false)
 })

@@ -1,0 +1,99 @@
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, readFile, rm, statfs } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Engines } from '../../src/engines/engines.ts'
+import { makeFfmpeg } from '../../src/engines/ffmpeg.ts'
+import { makeScratch } from '../../src/engines/scratch.ts'
+import { makeOwed, takeAndShow } from '../../src/renditions/actions.ts'
+import { playlistName } from '../../src/renditions/commands.ts'
+import type { Uploader } from '../../src/uploads/actions.ts'
+import { type TestEngines, testEngines } from '../engines.ts'
+import { aDock, runOf, sendFile } from '../footsteps.ts'
+import { ffmpeg, joined, shownOf } from '../shown.ts'
+
+let engines: TestEngines
+let dock: Uploader
+let folder: string
+beforeAll(async () => {
+  engines = await testEngines()
+  dock = await aDock(engines)
+  folder = await mkdtemp(path.join(tmpdir(), 'exhibit-trouble-'))
+})
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true })
+  await engines[Symbol.asyncDispose]()
+})
+
+const at = (name: string) => path.join(folder, name)
+const run = promisify(execFile)
+const mib = 1024 * 1024
+const source = ['-f', 'lavfi', '-i', 'testsrc2=s=640x360:r=25:d=26', '-f', 'lavfi', '-i', 'sine=d=26']
+
+/** A disk of its own, of another size whenever that is wanted. Undefined where this machine lets nobody have one. */
+const smallDisk = async () => {
+  const place = at('disk')
+  await mkdir(place, { recursive: true })
+  const mount = async (options: string) => await run('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', place])
+  try {
+    await mount(`size=${600 * mib}`)
+  } catch {
+    return undefined
+  }
+  return {
+    place,
+    leaveOnly: async (bytes: number) => {
+      const { bfree, blocks, bsize } = await statfs(place)
+      await mount(`remount,size=${(blocks - bfree) * bsize + bytes}`)
+    },
+    grow: async () => await mount(`remount,size=${600 * mib}`),
+    [Symbol.asyncDispose]: async () => void (await run('umount', ['-l', place])),
+  }
+}
+
+/** The same engines, whose scratch folder is on this disk; `before` pieces are made. */
+const working = async (place: string, before: () => Promise<void>): Promise<Engines> => {
+  const scratch = await makeScratch(path.join(place, 'scratch'))
+  const real = await makeFfmpeg({ log: engines.log, scratch })
+  const runLater: Engines['ffmpeg']['run'] = async (work, options) => {
+    if (work.outputs.some((output) => output.path?.endsWith(playlistName))) await before()
+    return await real.run(work, options)
+  }
+  return { ...engines, scratch, ffmpeg: { ...real, run: runLater } }
+}
+
+test.for([
+  ['from the beginning', 0, 'copied'],
+  ['in its first piece', 3 * mib, 'copied'],
+  ['after its first piece', 5 * mib, 'copied'],
+  ['while pictures are encoded anew', mib / 2, 'encoded'],
+] as const)(
+  'a scratch disk that is full %s never makes a rendition with footage missing, nor blames the footage',
+  async ([when, left, how], { skip }) => {
+    await using disk = await smallDisk()
+    if (disk === undefined) return skip('only root mounts a disk')
+    const codec = how === 'copied' ? ['-c:v', 'libx264', '-qp', '4', '-g', '50'] : ['-c:v', 'mjpeg']
+    const name = `${when.replaceAll(' ', '-')}.${how === 'copied' ? 'mp4' : 'avi'}`
+    await ffmpeg(...source, ...codec, '-preset', 'ultrafast', '-pix_fmt', 'yuv420p', at(name))
+    const { recording } = await sendFile(engines, dock, await readFile(at(name)), { name, camera: `CAM-${left}` })
+    const full = await working(disk.place, async () => await disk.leaveOnly(left))
+    const making = async () => {
+      await takeAndShow(full, recording, runOf())
+      await makeOwed(full, recording, runOf())
+    }
+    await expect(making()).rejects.toThrow('no room in the scratch folder')
+    const short = (await shownOf(engines, recording)).get('hls')
+    expect(short?.row).toMatchObject({ state: 'working', failure: null })
+
+    await disk.grow()
+    const roomy = await working(disk.place, async () => undefined)
+    await makeOwed(roomy, recording, runOf())
+    const hls = (await shownOf(engines, recording)).get('hls')
+    expect(hls?.row.state).toBe('ready')
+    const whole = await joined(engines, hls, at(`${name}.joined.mp4`))
+    const counted = await ffmpeg('-i', whole, '-map', '0:v', '-c', 'copy', '-f', 'framecrc', '-')
+    expect(counted.split('\n').filter((line) => /^0,/.test(line))).toHaveLength(26 * 25)
+  },
+)
