@@ -77,12 +77,17 @@ const storePictures = async (making: Making, pictures: Omit<Piece, 'number'>[]):
   }
 }
 
-const ffmpeg = async (making: Making, work: FfmpegWork, seconds: number): Promise<void> => {
+const ffmpeg = async (
+  making: Making,
+  work: FfmpegWork,
+  seconds: number,
+  signal: AbortSignal = making.run.signal,
+): Promise<void> => {
   const { engines, run, id } = making
   making.works.push(work)
   let noted = performance.now()
   await engines.ffmpeg.run(work, {
-    signal: run.signal,
+    signal,
     seconds,
     onProgress: (made) => {
       const fraction = Math.min(0.99, made / Math.max(durationOf(making), made, 0.1))
@@ -96,8 +101,11 @@ const ffmpeg = async (making: Making, work: FfmpegWork, seconds: number): Promis
 
 /** Stores each piece as soon as it is whole, while the next ones are made. */
 const inPieces = async (making: Making, work: FfmpegWork, seconds: number): Promise<void> => {
-  const { source } = making
-  const { add, settled } = storing(place(making))
+  const { source, run } = making
+  // What cannot be stored is made no further: it would only fill the disk.
+  const stopped = new AbortController()
+  const stop = (why: unknown) => stopped.abort(why)
+  const { add, settled } = storing(place(making), stop)
   let begun = 0
   let at = 0
   const storeNew = async (): Promise<string | undefined> => {
@@ -111,7 +119,8 @@ const inPieces = async (making: Making, work: FfmpegWork, seconds: number): Prom
     return playlist
   }
   const ended = new AbortController()
-  const running = ffmpeg(making, work, seconds).finally(() => ended.abort())
+  const signal = AbortSignal.any([run.signal, stopped.signal])
+  const running = ffmpeg(making, work, seconds, signal).finally(() => ended.abort())
   // Whatever goes wrong while pieces are stored, ffmpeg has ended and nothing is on its way before this does.
   running.catch(() => undefined)
   try {
@@ -124,6 +133,9 @@ const inPieces = async (making: Making, work: FfmpegWork, seconds: number): Prom
     // All that was left out of it would be missing in silence.
     if (playlist !== undefined && !isEnded(playlist))
       throw new FfmpegFailed('the playlist was cut off as it was written', 'machine', playlist)
+  } catch (error) {
+    stop(error)
+    throw error
   } finally {
     await Promise.allSettled([running, settled()])
   }

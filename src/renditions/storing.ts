@@ -31,14 +31,20 @@ const read = async (path: string, size: number): Promise<Buffer> => {
 
 const isFilm = ({ name }: Piece): boolean => /\.(?:mp4|m4s)$/.test(name)
 
-/** Stores pieces, a few at once. `add` comes back as soon as there is room for the next; `settled` throws what went wrong. */
+/**
+ * Stores pieces, a few at once. `add` comes back as soon as there is room for the next; `settled` throws what went wrong,
+ * which `stop` is told at once.
+ */
 export type Storing = { add(piece: Piece): Promise<void>; settled(): Promise<void> }
 
 /**
  * Puts pieces, numbered from 0 on without a gap, into the store and then into the catalogue, where none is seen before all
  * that come before it. Their files go. What could not be catalogued is not left in the store.
  */
-export const storing = ({ engines, folder, recording, rendition }: Place): Storing => {
+export const storing = (
+  { engines, folder, recording, rendition }: Place,
+  stop: (why: unknown) => void = () => undefined,
+): Storing => {
   const { db, store } = engines
   const underWay = new Set<Promise<void>>()
   const stored = new Map<number, RenditionObjectRow>()
@@ -97,6 +103,7 @@ export const storing = ({ engines, folder, recording, rendition }: Place): Stori
       const sending = send(piece, size)
         .catch((error: unknown) => {
           failure ??= { error }
+          stop(error)
         })
         .finally(() => {
           bytes -= size

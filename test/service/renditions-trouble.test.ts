@@ -1,16 +1,18 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, statfs } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import type { Engines } from '../../src/engines/engines.ts'
 import { makeFfmpeg } from '../../src/engines/ffmpeg.ts'
 import { makeScratch } from '../../src/engines/scratch.ts'
+import { makeStore } from '../../src/engines/store.ts'
 import { makeOwed, takeAndShow } from '../../src/renditions/actions.ts'
 import { playlistName } from '../../src/renditions/commands.ts'
 import type { Uploader } from '../../src/uploads/actions.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
+import { faultyStore, refuses } from '../faulty-store.ts'
 import { aDock, runOf, sendFile } from '../footsteps.ts'
 import { ffmpeg, joined, shownOf } from '../shown.ts'
 
@@ -97,3 +99,29 @@ test.for([
     expect(counted.split('\n').filter((line) => /^0,/.test(line))).toHaveLength(26 * 25)
   },
 )
+
+/** Programs that are at work in a folder below this one. */
+const atWorkIn = async (place: string): Promise<number> => {
+  const pids = (await readdir('/proc')).filter((pid) => /^\d+$/.test(pid))
+  const folders = await Promise.all(pids.map(async (pid) => await readlink(`/proc/${pid}/cwd`).catch(() => '')))
+  return folders.filter((one) => one.startsWith(place)).length
+}
+
+test('what the store refuses is made no further: the job ends at once, and no ffmpeg goes on', async () => {
+  await ffmpeg(...source, '-c:v', 'mjpeg', '-q:v', '20', at('short.avi'))
+  await ffmpeg('-stream_loop', '9', '-i', at('short.avi'), '-c', 'copy', at('long.avi'))
+  const { recording } = await sendFile(engines, dock, await readFile(at('long.avi')), { camera: 'CAM-LONG' })
+  await takeAndShow(engines, recording, runOf())
+  await using faulty = await faultyStore(inject('prepared').s3.endpoint)
+  const store = makeStore({ ...engines.config, S3_ENDPOINT: faulty.endpoint })
+  faulty.on('put', refuses(503))
+  let made = 0
+  const progress = (fraction: number) => {
+    made = fraction
+  }
+  const making = makeOwed({ ...engines, store }, recording, runOf({ progress }))
+  await expect(making).rejects.toMatchObject({ code: 'store-unavailable' })
+  store.close()
+  expect(made).toBeLessThan(0.5)
+  expect(await atWorkIn(engines.config.SCRATCH_DIR)).toBe(0)
+})
