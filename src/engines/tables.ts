@@ -296,7 +296,9 @@ type ClipsTable = {
   endedAt: MaybeAt
 }
 
-/** Every table, as the code sees it (camelCase; snake_case in SQL). */
+/** Every table, as the code sees it (camelCase; snake_case in SQL). */ /** Whose turn it is to make a recording's renditions, for as long as this attempt is at work. */
+type RenditionTurnsTable = { recording: RecordingId; job: JobId; attempt: number }
+
 export type Tables = {
   people: PeopleTable
   officers: OfficersTable
@@ -314,6 +316,7 @@ export type Tables = {
   downloads: DownloadsTable
   renditions: RenditionsTable
   renditionObjects: RenditionObjectsTable
+  renditionTurns: RenditionTurnsTable
   viewings: ViewingsTable
   clips: ClipsTable
 } & LedgerTables &

@@ -2,7 +2,7 @@ import { type EntryId, type JobId, newId } from '../base/ids.ts'
 import type { Clock } from '../engines/clock.ts'
 import type { Tx } from '../engines/postgres.ts'
 import type { Catalogue, JobName } from './catalogue.ts'
-import { insertJob } from './queries.ts'
+import { hasten, insertJob } from './queries.ts'
 
 /**
  * Owes work, in the transaction that causes it: both commit or neither does. `cause` is the entry it follows from.
@@ -18,4 +18,15 @@ export const owe = async <Name extends JobName>(
   const id = newId<JobId>()
   await insertJob(tx, { id, name, payload: JSON.stringify(payload), cause, createdAt: clock.now() }, dueAt)
   return id
+}
+
+/** Owes work unless the same is owed and not begun: until the transaction ends nobody begins that, and then it is due. */
+export const oweOnce = async <Name extends JobName>(
+  tx: Tx,
+  clock: Clock,
+  name: Name,
+  payload: Catalogue[Name],
+  { cause }: { cause: EntryId | null },
+): Promise<void> => {
+  if (!(await hasten(tx, name, JSON.stringify(payload)))) await owe(tx, clock, name, payload, { cause })
 }

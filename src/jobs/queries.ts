@@ -16,6 +16,16 @@ export const insertJob = async (tx: Tx, job: NewJob, dueAt: Date | undefined): P
     .execute()
 }
 
+/** Makes work that is owed, and that nobody has begun, due at once. False where there is none like it. */
+export const hasten = async (tx: Tx, name: string, payload: string): Promise<boolean> => {
+  const { rows } = await sql`
+    update jobs set due_at = least(due_at, now())
+    where state = 'owed' and name = ${name} and payload = ${payload}::jsonb
+    returning id`.execute(tx)
+  if (rows.length > 0) await tellRelays(tx)
+  return rows.length > 0
+}
+
 export type TakenJob = Pick<JobRow, 'id' | 'name' | 'payload' | 'cause' | 'attempt' | 'failures'> & {
   /** Its last attempt fell silent while at work, which counts as a failure. */
   wasSilent: boolean

@@ -9,17 +9,17 @@ import { readBack } from '../custody/read-back.ts'
 import { copyName, takeIntoCustody } from '../custody/take.ts'
 import type { Engines } from '../engines/engines.ts'
 import type { Ffmpeg } from '../engines/ffmpeg.ts'
-import { inTransaction } from '../engines/postgres.ts'
+import { type Db, inTransaction, type Tx } from '../engines/postgres.ts'
 import type { ScratchFolder } from '../engines/scratch.ts'
 import type { RecordingRow, RenditionKind, RenditionRow } from '../engines/tables.ts'
 import type { Outcome } from '../jobs/catalogue.ts'
-import { owe } from '../jobs/outbox.ts'
+import { owe, oweOnce } from '../jobs/outbox.ts'
 import type { Actor } from '../ledger/entry.ts'
 import { record } from '../ledger/record.ts'
 import { askForFirstPacket, type Source } from './commands.ts'
 import { type Job, makeRendition, type Subject } from './make.ts'
 import { isQuick, kindsOf, type Plan, planFor } from './plan.ts'
-import { insertOwed, oweAgain, renditionsOf } from './queries.ts'
+import { endTurn, insertOwed, lockTurn, oweAgain, renditionsOf, takeTurn } from './queries.ts'
 
 /**
  * Takes a recording into custody, and out of the same copy makes it playable at once where no picture has to be encoded
@@ -32,42 +32,77 @@ export const takeAndShow = async (engines: Engines, id: RecordingId, run: Job): 
   const plan = recording?.status === 'active' ? planFor(recording) : undefined
   if (recording === undefined || plan === undefined) return outcome
   await oweRenditions(engines, recording, plan)
-  const owed = await owedOf(engines, id)
-  if (isQuick(plan) && owed.has('hls')) {
+  const owed = await owedOf(engines.db, id, kindsOf(plan))
+  if (isQuick(plan) && owed.has('hls') && (await isOurTurn(engines, id, run))) {
     const subject = await atHand(engines, recording, plan, run, folder)
     if (isQuick(subject.plan)) await makeRendition(engines, subject, 'hls', true, run)
     if (owed.has('poster')) await makeRendition(engines, subject, 'poster', true, run)
   }
   await inTransaction(engines.db, async (tx) => {
     await run.fence(tx)
+    await endTurn(tx, id, run.jobId)
     await owe(tx, engines.clock, 'make-renditions', { recordingId: id }, { cause: run.cause })
   })
   return outcome
 }
 
-/** Makes what is still owed of a recording's renditions, and what an attempt cut off before left half made. */
+/**
+ * Makes what is still owed of a recording's renditions, what an attempt cut off before left half made, and what is asked for
+ * meanwhile: of several jobs for one recording one is at work, and the others have nothing to do.
+ */
 export const makeOwed = async (engines: Engines, id: RecordingId, run: Job): Promise<Outcome> => {
   const recording = await recordingById(engines.db, id)
   if (recording?.status !== 'active') return { outcome: 'skipped', because: 'the recording is not there to be shown' }
   const plan = planFor(recording)
   if (plan === undefined) return { outcome: 'skipped', because: 'there is nothing in it to show' }
+  if (!(await isOurTurn(engines, id, run)))
+    return { outcome: 'skipped', because: 'another job is making them, and all that was asked for' }
   await oweRenditions(engines, recording, plan)
-  const owed = await owedOf(engines, id)
+  const kinds = kindsOf(plan)
+  let owed = await owedUntilOver(engines, id, kinds, run)
   if (owed.size === 0) return { outcome: 'done', said: 'every rendition was there' }
   await using folder = await engines.scratch(id)
   const subject = await atHand(engines, recording, plan, run, folder)
-  for (const kind of kindsOf(plan)) {
-    const state = owed.get(kind)
-    if (state === undefined) continue
-    // Where its own packets did not come out playable, they are encoded anew.
-    const quick = kind === 'hls' && isQuick(subject.plan)
-    const made = quick && state !== 'failed' && (await makeRendition(engines, subject, kind, true, run))
-    if (!made) await makeRendition(engines, subject, kind, false, run)
+  const made: RenditionKind[] = []
+  for (; owed.size > 0; owed = await owedUntilOver(engines, id, kinds, run)) {
+    for (const [kind, state] of owed) {
+      await makeOne(engines, subject, kind, state, run)
+      made.push(kind)
+    }
   }
-  return { outcome: 'done', said: [...owed.keys()].join(', ') }
+  return { outcome: 'done', said: made.join(', ') }
 }
 
-/** All renditions of a recording are to be made anew. */
+const makeOne = async (
+  engines: Engines,
+  subject: Subject,
+  kind: RenditionKind,
+  state: RenditionRow['state'],
+  run: Job,
+): Promise<void> => {
+  // Where its own packets did not come out playable, they are encoded anew.
+  const quick = kind === 'hls' && isQuick(subject.plan)
+  const made = quick && state !== 'failed' && (await makeRendition(engines, subject, kind, true, run))
+  if (!made) await makeRendition(engines, subject, kind, false, run)
+}
+
+const isOurTurn = async ({ db }: Engines, id: RecordingId, { fence, jobId, attempt }: Job): Promise<boolean> =>
+  await inTransaction(db, async (tx) => {
+    await fence(tx)
+    return await takeTurn(tx, id, jobId, attempt)
+  })
+
+/** What is still owed. Where that is nothing the turn is over: a job owed from then on finds nobody at work. */
+const owedUntilOver = async ({ db }: Engines, id: RecordingId, kinds: RenditionKind[], run: Job) =>
+  await inTransaction(db, async (tx) => {
+    await run.fence(tx)
+    await lockTurn(tx, id)
+    const owed = await owedOf(tx, id, kinds)
+    if (owed.size === 0) await endTurn(tx, id, run.jobId)
+    return owed
+  })
+
+/** All renditions of a recording are to be made anew. Asked for twice, they are made once. */
 export const remakeRenditions = async (engines: Engines, actor: Actor, id: RecordingId): Promise<void> =>
   await inTransaction(engines.db, async (tx) => {
     const count = await oweAgain(tx, id)
@@ -78,7 +113,7 @@ export const remakeRenditions = async (engines: Engines, actor: Actor, id: Recor
       subject: { type: 'recording', id },
       actor,
     })
-    await owe(tx, engines.clock, 'make-renditions', { recordingId: id }, { cause })
+    await oweOnce(tx, engines.clock, 'make-renditions', { recordingId: id }, { cause })
   })
 
 const oweRenditions = async ({ clock, db }: Engines, recording: RecordingRow, plan: Plan): Promise<void> => {
@@ -92,12 +127,17 @@ const oweRenditions = async ({ clock, db }: Engines, recording: RecordingRow, pl
   })
 }
 
-/** What is neither ready nor, as far as encoding anew may still help, given up. */
-const owedOf = async ({ db }: Engines, id: RecordingId): Promise<Map<RenditionKind, RenditionRow['state']>> => {
+/** What of these is neither ready nor, as far as encoding anew may still help, given up; in their order. */
+const owedOf = async (
+  db: Db | Tx,
+  id: RecordingId,
+  kinds: RenditionKind[],
+): Promise<Map<RenditionKind, RenditionRow['state']>> => {
   const rows = await renditionsOf(db, id)
   const isOwed = ({ kind, state, facts }: RenditionRow) =>
     state === 'owed' || state === 'working' || (state === 'failed' && kind === 'hls' && facts.method !== 'transcode')
-  return new Map(rows.filter(isOwed).map(({ kind, state }) => [kind, state]))
+  const owed = kinds.flatMap((kind) => rows.filter((row) => row.kind === kind && isOwed(row)))
+  return new Map(owed.map(({ kind, state }) => [kind, state]))
 }
 
 /** The copy that the read-back wrote, or a new one, digested as it is read. */

@@ -39,7 +39,7 @@ import {
 import { renditionPrefix } from './rendition.ts'
 import { type Piece, storing } from './storing.ts'
 
-export type Job = Pick<Run, 'jobId' | 'cause' | 'signal' | 'progress' | 'fence'>
+export type Job = Pick<Run, 'jobId' | 'attempt' | 'cause' | 'signal' | 'progress' | 'fence'>
 
 /** A recording at hand: its row, the copy of its original, and what of it is shown. */
 export type Subject = { recording: RecordingRow; source: Source; plan: Plan }

@@ -1,5 +1,5 @@
-import type { Insertable } from 'kysely'
-import type { RecordingId, RenditionId, Sha256 } from '../base/ids.ts'
+import { type Insertable, sql } from 'kysely'
+import type { JobId, RecordingId, RenditionId, Sha256 } from '../base/ids.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
 import type { RenditionFacts, RenditionObjectRow, RenditionRow, Tables } from '../engines/tables.ts'
 
@@ -15,14 +15,49 @@ export const insertOwed = async (tx: Tx, rendition: Insertable<Tables['rendition
     .execute()
 }
 
-/** Every rendition of the recording is to be made anew; what there is stays until then. */
+/**
+ * Every rendition of the recording is to be made anew, but for those that are owed or being made already; what there is
+ * stays until then. Answers how many there are. Until the transaction ends nobody else asks for the same.
+ */
 export const oweAgain = async (tx: Tx, recording: RecordingId): Promise<number> => {
-  const { numUpdatedRows } = await tx
+  const rows = await tx
+    .selectFrom('renditions')
+    .select('id')
+    .where('recording', '=', recording)
+    .orderBy('id')
+    .forUpdate()
+    .execute()
+  await tx
     .updateTable('renditions')
     .set({ state: 'owed', progress: 0, failure: null })
     .where('recording', '=', recording)
-    .executeTakeFirst()
-  return Number(numUpdatedRows)
+    .where('state', 'in', ['ready', 'failed'])
+    .execute()
+  return rows.length
+}
+
+/**
+ * Gives an attempt at a job, which holds that job, the turn to make a recording's renditions. False while another attempt
+ * at work has it.
+ */
+export const takeTurn = async (tx: Tx, recording: RecordingId, job: JobId, attempt: number): Promise<boolean> => {
+  const { rows } = await sql`
+    insert into rendition_turns (recording, job, attempt) values (${recording}, ${job}, ${attempt})
+    on conflict (recording) do update set job = excluded.job, attempt = excluded.attempt
+      where rendition_turns.job = excluded.job or not exists (
+        select from jobs
+        where id = rendition_turns.job and jobs.attempt = rendition_turns.attempt and state = 'working')
+    returning recording`.execute(tx)
+  return rows.length > 0
+}
+
+/** Until the transaction ends, nobody learns whose turn it is. */
+export const lockTurn = async (tx: Tx, recording: RecordingId): Promise<void> => {
+  await tx.selectFrom('renditionTurns').select('job').where('recording', '=', recording).forUpdate().execute()
+}
+
+export const endTurn = async (tx: Tx, recording: RecordingId, job: JobId): Promise<void> => {
+  await tx.deleteFrom('renditionTurns').where('recording', '=', recording).where('job', '=', job).execute()
 }
 
 /**
