@@ -3,6 +3,7 @@ import { forgetDownloads } from '../src/downloads/actions.ts'
 import type { Sweep } from '../src/jobs/sweeps.ts'
 import { cosignNewest } from '../src/ledger/cosigning/witnesses.ts'
 import { makeMonths } from '../src/ledger/entries/partitions.ts'
+import { clearLeftovers } from '../src/renditions/leftovers.ts'
 import { startDailyPurge } from '../src/retention/purges.ts'
 import { expireUploads, removeExpiredParts } from '../src/uploads/worklist.ts'
 import { closeViewings } from '../src/viewings/closing.ts'
@@ -16,5 +17,6 @@ export const sweeps: Sweep[] = [
   { name: 'close-viewings', everySeconds: 30, run: closeViewings },
   { name: 'forget-downloads', everySeconds: 3600, run: forgetDownloads },
   { name: 'owe-sidecars', everySeconds: 30, run: oweSidecars },
+  { name: 'clear-renditions', everySeconds: 600, run: clearLeftovers },
   { name: 'daily-purge', everySeconds: 300, run: startDailyPurge },
 ]

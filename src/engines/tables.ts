@@ -203,7 +203,7 @@ type RenditionsTable = {
   kind: RenditionKind
   state: RenditionState
   progress: Born<number>
-  /** A sentence for a person. */
+  /** A sentence for a person; of one that is ready, why it could not be made anew. */
   failure: string | null
   sourceSha256: Sha256
   tool: string | null
@@ -298,6 +298,8 @@ type ClipsTable = {
 
 /** Every table, as the code sees it (camelCase; snake_case in SQL). */ /** Whose turn it is to make a recording's renditions, for as long as this attempt is at work. */
 type RenditionTurnsTable = { recording: RecordingId; job: JobId; attempt: number }
+/** An id under which objects may lie that no rendition shows. */
+type RenditionLeftoversTable = { rendition: RenditionId; recording: RecordingId }
 
 export type Tables = {
   people: PeopleTable
@@ -317,6 +319,7 @@ export type Tables = {
   renditions: RenditionsTable
   renditionObjects: RenditionObjectsTable
   renditionTurns: RenditionTurnsTable
+  renditionLeftovers: RenditionLeftoversTable
   viewings: ViewingsTable
   clips: ClipsTable
 } & LedgerTables &

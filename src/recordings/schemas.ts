@@ -36,7 +36,9 @@ const Rendition = Type.Object({
   kind: oneOf(['hls', 'proxy', 'poster', 'storyboard']),
   state: oneOf(['owed', 'working', 'ready', 'failed']),
   progress: Type.Number({ minimum: 0, maximum: 1 }),
-  failure: Type.Union([Type.String(), Type.Null()], { description: 'Why it failed' }),
+  failure: Type.Union([Type.String(), Type.Null()], {
+    description: 'Why it failed, or why one that is ready could not be made anew',
+  }),
 })
 
 export const RecordingView = Type.Object(

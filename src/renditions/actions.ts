@@ -17,9 +17,10 @@ import { owe, oweOnce } from '../jobs/outbox.ts'
 import type { Actor } from '../ledger/entry.ts'
 import { record } from '../ledger/record.ts'
 import { askForFirstPacket, type Source } from './commands.ts'
+import { clearAway } from './leftovers.ts'
 import { type Job, makeRendition, type Subject } from './make.ts'
 import { isQuick, kindsOf, type Plan, planFor } from './plan.ts'
-import { endTurn, insertOwed, lockTurn, oweAgain, renditionsOf, takeTurn } from './queries.ts'
+import { endTurn, insertOwed, leftoversOf, lockTurn, oweAgain, renditionsOf, takeTurn } from './queries.ts'
 
 /**
  * Takes a recording into custody, and out of the same copy makes it playable at once where no picture has to be encoded
@@ -86,11 +87,16 @@ const makeOne = async (
   if (!made) await makeRendition(engines, subject, kind, false, run)
 }
 
-const isOurTurn = async ({ db }: Engines, id: RecordingId, { fence, jobId, attempt }: Job): Promise<boolean> =>
-  await inTransaction(db, async (tx) => {
+/** Whether this attempt has the turn from now on. What attempts before it left in the store goes. */
+const isOurTurn = async (engines: Engines, id: RecordingId, { fence, jobId, attempt }: Job): Promise<boolean> => {
+  const left = await inTransaction(engines.db, async (tx) => {
     await fence(tx)
-    return await takeTurn(tx, id, jobId, attempt)
+    return (await takeTurn(tx, id, jobId, attempt)) ? await leftoversOf(tx, id) : undefined
   })
+  if (left === undefined) return false
+  await clearAway(engines, id, left)
+  return true
+}
 
 /** What is still owed. Where that is nothing the turn is over: a job owed from then on finds nobody at work. */
 const owedUntilOver = async ({ db }: Engines, id: RecordingId, kinds: RenditionKind[], run: Job) =>

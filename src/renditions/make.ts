@@ -7,7 +7,13 @@ import { type FfmpegWork, recordedWords } from '../engines/ffmpeg-arguments.ts'
 import { FfmpegFailed } from '../engines/ffmpeg-failed.ts'
 import { inTransaction } from '../engines/postgres.ts'
 import { ScratchFull } from '../engines/scratch.ts'
-import type { RecordingRow, RenditionFacts, RenditionKind } from '../engines/tables.ts'
+import type {
+  RecordingRow,
+  RenditionFacts,
+  RenditionKind,
+  RenditionObjectRow,
+  RenditionRow,
+} from '../engines/tables.ts'
 import type { Run } from '../jobs/catalogue.ts'
 import { record } from '../ledger/record.ts'
 import {
@@ -24,19 +30,23 @@ import {
   storyboardWork,
   thumbnailName,
 } from './commands.ts'
+import { clearAway } from './leftovers.ts'
 import { isEnded, piecesIn } from './pieces.ts'
 import type { Plan } from './plan.ts'
 import {
+  beginBeside,
+  insertObjects,
+  keepOld,
   markFailed,
   markReady,
   noteProgress,
-  objectsOf,
+  refuseGivenUp,
   renditionsOf,
   replace,
   secondsShown,
   shortenObject,
+  takePlace,
 } from './queries.ts'
-import { renditionPrefix } from './rendition.ts'
 import { type Piece, storing } from './storing.ts'
 
 export type Job = Pick<Run, 'jobId' | 'attempt' | 'cause' | 'signal' | 'progress' | 'fence'>
@@ -44,8 +54,17 @@ export type Job = Pick<Run, 'jobId' | 'attempt' | 'cause' | 'signal' | 'progress
 /** A recording at hand: its row, the copy of its original, and what of it is shown. */
 export type Subject = { recording: RecordingRow; source: Source; plan: Plan }
 
-/** One rendition being made, and the ffmpeg runs it took. */
-type Making = Subject & { engines: Engines; run: Job; id: RenditionId; works: FfmpegWork[] }
+/** One rendition being made, what was stored of it, and the ffmpeg runs it took. */
+type Making = Subject & {
+  engines: Engines
+  run: Job
+  id: RenditionId
+  kind: RenditionKind
+  /** The one that is watched until this one, of which nothing is seen before, takes its place. */
+  old: RenditionRow | undefined
+  objects: RenditionObjectRow[]
+  works: FfmpegWork[]
+}
 
 const lookEveryMs = 40
 /** Seconds. */
@@ -59,11 +78,16 @@ const durationOf = ({ recording }: Subject): number => Math.min(longest, recordi
 const quickSeconds = ({ recording }: Subject): number => 120 + recording.size / 10e6
 const slowSeconds = (subject: Subject): number => Math.min(longest, 300 + durationOf(subject) * 15)
 
-const place = ({ engines, recording, source, id }: Making) => ({
+const place = ({ engines, recording, source, id, old, objects }: Making) => ({
   engines,
   folder: source.folder,
   recording: recording.id,
   rendition: id,
+  catalogue: async (more: RenditionObjectRow[]) => {
+    if (old === undefined) await insertObjects(engines.db, more)
+    else await refuseGivenUp(engines.db, recording.id, id)
+    objects.push(...more)
+  },
 })
 
 /** Stores pictures, in this order. */
@@ -83,7 +107,7 @@ const ffmpeg = async (
   seconds: number,
   signal: AbortSignal = making.run.signal,
 ): Promise<void> => {
-  const { engines, run, id } = making
+  const { engines, run, id, old } = making
   making.works.push(work)
   let noted = performance.now()
   await engines.ffmpeg.run(work, {
@@ -94,9 +118,17 @@ const ffmpeg = async (
       run.progress(fraction)
       if (performance.now() - noted < noteEveryMs) return
       noted = performance.now()
-      noteProgress(engines.db, id, fraction).catch(() => undefined)
+      noteProgress(engines.db, old?.id ?? id, fraction).catch(() => undefined)
     },
   })
+}
+
+/** Takes so many seconds off the last piece, where it has more. */
+const shorten = async ({ engines, id, objects }: Making, by: number): Promise<void> => {
+  const last = objects.at(-1)
+  if (last === undefined || last.duration <= by) return
+  last.duration -= by
+  await shortenObject(engines.db, id, last.number, by)
 }
 
 /** Stores each piece as soon as it is whole, while the next ones are made. */
@@ -142,7 +174,7 @@ const inPieces = async (making: Making, work: FfmpegWork, seconds: number): Prom
   await settled()
   // The last piece's length is ffmpeg's guess, and a frame or two too long for some files.
   const over = at - durationOf(making)
-  if (begun > 0 && over > 0 && over < guessedBy) await shortenObject(making.engines.db, making.id, begun, over)
+  if (begun > 0 && over > 0 && over < guessedBy) await shorten(making, over)
   if (begun === 0) throw new FfmpegFailed('nothing to play came out', 'content', '')
 }
 
@@ -186,8 +218,8 @@ const factsOf = ({ plan }: Subject, method: 'remux' | 'transcode'): RenditionFac
   ...(plan.video?.height === undefined ? {} : { height: plan.video.height }),
 })
 
-const produce = async (making: Making, kind: RenditionKind, copyVideo: boolean): Promise<RenditionFacts> => {
-  const { source, plan } = making
+const produce = async (making: Making, copyVideo: boolean): Promise<RenditionFacts> => {
+  const { source, plan, kind } = making
   switch (kind) {
     case 'hls':
       await inPieces(making, hlsWork(source, plan, copyVideo), copyVideo ? quickSeconds(making) : slowSeconds(making))
@@ -202,29 +234,26 @@ const produce = async (making: Making, kind: RenditionKind, copyVideo: boolean):
   }
 }
 
-/** Deletes the objects of what this recording had of the kind. Its rows stay until the new one takes their place. */
-const clearOld = async ({ engines, recording }: Making, kind: RenditionKind): Promise<void> => {
-  const old = (await renditionsOf(engines.db, recording.id)).find((row) => row.kind === kind)
-  if (old === undefined) return
-  const prefix = renditionPrefix(recording.id, old.id)
-  for (let keys = await engines.store.list('derived', prefix); keys.length > 0; ) {
-    for (const key of keys) await engines.store.delete('derived', key)
-    keys = await engines.store.list('derived', prefix)
-  }
-}
-
 const inWords = (error: FfmpegFailed): string =>
   error.blame === 'time'
     ? 'Making it took longer than this footage may take. The original is kept and can be downloaded.'
     : 'The footage holds something that cannot be made playable. The original is kept and can be downloaded.'
 
-const finish = async (making: Making, kind: RenditionKind, facts: RenditionFacts): Promise<void> => {
-  const { engines, recording, run, id, works } = making
-  const objects = await objectsOf(engines.db, id)
+/** The row of one that is not whole yet. */
+const rowOf = ({ engines, recording, id, kind }: Making) => {
+  const { id: of, sha256: sourceSha256 } = recording
+  if (sourceSha256 === null) throw new Error('only what is in custody is shown')
+  return { id, recording: of, kind, state: 'working', sourceSha256, owedAt: engines.clock.now() } as const
+}
+
+/** Now it is all there; where it was made beside another, it is watched from now on, and the other's objects go. */
+const finish = async (making: Making, facts: RenditionFacts): Promise<void> => {
+  const { engines, recording, run, id, kind, old, objects, works } = making
   const tool = `ffmpeg ${engines.ffmpeg.version}`
   const digest = hex(sha256(Buffer.from(objects.map((object) => object.sha256).join(''), 'hex')))
   await inTransaction(engines.db, async (tx) => {
     await run.fence(tx)
+    if (old !== undefined) await takePlace(tx, old.id, rowOf(making), objects)
     const ready = await markReady(tx, id, engines.clock.now(), {
       size: objects.reduce((sum, { size }) => sum + size, 0),
       sha256: digest,
@@ -246,11 +275,35 @@ const finish = async (making: Making, kind: RenditionKind, facts: RenditionFacts
       detail: { rendition: id, kind, tool, sha256: digest },
     })
   })
+  if (old !== undefined) await clearAway(engines, recording.id, [old.id])
 }
+
+/** Where one of the kind is whole, another is made beside it; what is not whole makes way, and is watched as it grows. */
+const begin = async (making: Omit<Making, 'old'>): Promise<Making> => {
+  const { engines, recording, run, id, kind } = making
+  const { begun, dead } = await inTransaction(engines.db, async (tx) => {
+    await run.fence(tx)
+    const there = (await renditionsOf(tx, recording.id)).find((row) => row.kind === kind)
+    const begun = { ...making, old: there?.sha256 == null ? undefined : there }
+    if (begun.old === undefined) await replace(tx, rowOf(begun))
+    else await beginBeside(tx, recording.id, id)
+    return { begun, dead: begun.old === undefined && there !== undefined ? [there.id] : [] }
+  })
+  await clearAway(engines, recording.id, dead)
+  return begun
+}
+
+const giveUp = async ({ engines, run, id, old }: Making, error: FfmpegFailed, copyVideo: boolean): Promise<void> =>
+  await inTransaction(engines.db, async (tx) => {
+    await run.fence(tx)
+    if (old !== undefined)
+      await keepOld(tx, old.id, `It could not be made anew, and stays as it was. ${inWords(error)}`)
+    else await markFailed(tx, id, engines.clock.now(), inWords(error), { method: copyVideo ? 'remux' : 'transcode' })
+  })
 
 /**
  * Makes a rendition in place of the one of its kind: under an id of its own, so that of two attempts only one is ever whole.
- * Answers false when the footage does not let itself be shown this way, which is noted in words.
+ * One that is whole is watched until then, and stays if no other comes of it. Answers false when the footage does not let itself be shown this way, which is noted in words.
  */
 export const makeRendition = async (
   engines: Engines,
@@ -259,18 +312,12 @@ export const makeRendition = async (
   copyVideo: boolean,
   run: Job,
 ): Promise<boolean> => {
-  const making: Making = { ...subject, engines, run, id: newId<RenditionId>(), works: [] }
-  const { recording, id } = making
-  const { clock, db, log } = engines
-  if (recording.sha256 === null) throw new Error('only what is in custody is shown')
-  const sourceSha256 = recording.sha256
-  await clearOld(making, kind)
-  await inTransaction(db, async (tx) => {
-    await run.fence(tx)
-    await replace(tx, { id, recording: recording.id, kind, state: 'working', sourceSha256, owedAt: clock.now() })
-  })
+  const id = newId<RenditionId>()
+  const making = await begin({ ...subject, engines, run, id, kind, objects: [], works: [] })
+  const { recording, old } = making
+  const { log } = engines
   try {
-    await finish(making, kind, await produce(making, kind, copyVideo))
+    await finish(making, await produce(making, copyVideo))
     return true
   } catch (error) {
     if (!(error instanceof FfmpegFailed)) throw error
@@ -278,10 +325,8 @@ export const makeRendition = async (
     if (error.blame !== 'time' && !(await engines.scratch.hasRoomFor(0))) throw new ScratchFull(undefined, error)
     if (error.blame === 'machine') throw error
     log.warn({ recording: recording.id, kind, because: error.message, detail: error.detail }, 'a rendition failed')
-    await inTransaction(db, async (tx) => {
-      await run.fence(tx)
-      await markFailed(tx, id, clock.now(), inWords(error), { method: copyVideo ? 'remux' : 'transcode' })
-    })
+    await giveUp(making, error, copyVideo)
+    if (old !== undefined) await clearAway(engines, recording.id, [id])
     return false
   } finally {
     for (const name of await readdir(making.source.folder)) {

@@ -60,12 +60,8 @@ export const endTurn = async (tx: Tx, recording: RecordingId, job: JobId): Promi
   await tx.deleteFrom('renditionTurns').where('recording', '=', recording).where('job', '=', job).execute()
 }
 
-/**
- * Takes the place of the one of its kind, and its objects' rows go: whoever still works at that one can add none. Throws
- * once the recording is hidden: nothing more is made of it.
- */
-export const replace = async (tx: Tx, rendition: Insertable<Tables['renditions']>): Promise<void> => {
-  const { recording, kind } = rendition
+/** Throws once the recording is hidden, and keeps it from being hidden until the transaction ends. */
+const refuseHidden = async (tx: Tx, recording: RecordingId): Promise<void> => {
   const { status } = await tx
     .selectFrom('recordings')
     .select('status')
@@ -73,11 +69,104 @@ export const replace = async (tx: Tx, rendition: Insertable<Tables['renditions']
     .forShare()
     .executeTakeFirstOrThrow()
   if (status !== 'active') throw new Error(`the recording is ${status}: nothing more is made of it`)
-  await tx.deleteFrom('renditions').where('recording', '=', recording).where('kind', '=', kind).execute()
-  await tx.insertInto('renditions').values(rendition).execute()
 }
 
-export const insertObjects = async (db: Db, objects: RenditionObjectRow[]): Promise<void> => {
+/**
+ * Takes the place of the one of its kind, and its objects' rows go: whoever still works at that one can add none, and what
+ * it stored is left over. Throws once the recording is hidden: nothing more is made of it.
+ */
+export const replace = async (tx: Tx, rendition: Insertable<Tables['renditions']>): Promise<void> => {
+  await refuseHidden(tx, rendition.recording)
+  await exchange(tx, rendition)
+}
+
+/** Answers the id of the one that was there. */
+const exchange = async (tx: Tx, rendition: Insertable<Tables['renditions']>): Promise<RenditionId | undefined> => {
+  const { recording, kind } = rendition
+  const old = await tx
+    .deleteFrom('renditions')
+    .where('recording', '=', recording)
+    .where('kind', '=', kind)
+    .returning('id')
+    .executeTakeFirst()
+  if (old !== undefined) await noteLeftover(tx, recording, old.id)
+  await tx.insertInto('renditions').values(rendition).execute()
+  return old?.id
+}
+
+/**
+ * Notes that one begins to be made beside the one that is watched. Until it takes its place, what it stored is left over.
+ * Throws once the recording is hidden.
+ */
+export const beginBeside = async (tx: Tx, recording: RecordingId, id: RenditionId): Promise<void> => {
+  await refuseHidden(tx, recording)
+  await noteLeftover(tx, recording, id)
+}
+
+/** Throws once nothing may be stored for one that is made beside another: its attempt is over, or the recording hidden. */
+export const refuseGivenUp = async (db: Db, recording: RecordingId, id: RenditionId): Promise<void> => {
+  const wanted = await db
+    .selectFrom('renditionLeftovers')
+    .innerJoin('recordings', 'recordings.id', 'renditionLeftovers.recording')
+    .select('rendition')
+    .where('rendition', '=', id)
+    .where('recordings.id', '=', recording)
+    .where('recordings.status', '=', 'active')
+    .executeTakeFirst()
+  if (wanted === undefined) throw new Error('nothing more is made of this rendition')
+}
+
+/**
+ * The one made beside `old` takes its place, with all its objects, and what `old` had is left over. Throws once the recording
+ * is hidden.
+ */
+export const takePlace = async (
+  tx: Tx,
+  old: RenditionId,
+  rendition: Insertable<Tables['renditions']> & { id: RenditionId },
+  objects: RenditionObjectRow[],
+): Promise<void> => {
+  await refuseHidden(tx, rendition.recording)
+  if ((await exchange(tx, rendition)) !== old) throw new Error('what it was to take the place of is gone')
+  await tx.deleteFrom('renditionLeftovers').where('rendition', '=', rendition.id).execute()
+  for (let at = 0; at < objects.length; at += rowsAtOnce) await insertObjects(tx, objects.slice(at, at + rowsAtOnce))
+}
+
+/** Of one statement: a protocol message holds so many values and no more. */
+const rowsAtOnce = 1000
+
+const noteLeftover = async (tx: Tx, recording: RecordingId, rendition: RenditionId): Promise<void> => {
+  await tx.insertInto('renditionLeftovers').values({ recording, rendition }).execute()
+}
+
+/** What earlier attempts left of a recording's renditions. */
+export const leftoversOf = async (tx: Tx, recording: RecordingId): Promise<RenditionId[]> => {
+  const rows = await tx
+    .selectFrom('renditionLeftovers')
+    .select('rendition')
+    .where('recording', '=', recording)
+    .execute()
+  return rows.map(({ rendition }) => rendition)
+}
+
+/** Leftovers of recordings whose renditions no attempt makes: one that begins later makes them under other ids. */
+export const leftoversNobodyMakes = async (db: Db, limit: number) =>
+  await db
+    .selectFrom('renditionLeftovers')
+    .selectAll()
+    .where(
+      sql<boolean>`not exists (
+        select from rendition_turns join jobs on jobs.id = job and jobs.attempt = rendition_turns.attempt
+        where rendition_turns.recording = rendition_leftovers.recording and state = 'working')`,
+    )
+    .limit(limit)
+    .execute()
+
+export const forgetLeftover = async (db: Db, rendition: RenditionId): Promise<void> => {
+  await db.deleteFrom('renditionLeftovers').where('rendition', '=', rendition).execute()
+}
+
+export const insertObjects = async (db: Db | Tx, objects: RenditionObjectRow[]): Promise<void> => {
   await db.insertInto('renditionObjects').values(objects).execute()
 }
 
@@ -123,6 +212,16 @@ export const markReady = async (tx: Tx, id: RenditionId, at: Date, finished: Fin
     .where('id', '=', id)
     .executeTakeFirst()
   return numUpdatedRows === 1n
+}
+
+/** The one that is there stays as it is, and says why no other took its place. */
+export const keepOld = async (tx: Tx, id: RenditionId, failure: string): Promise<void> => {
+  await tx
+    .updateTable('renditions')
+    .set({ state: 'ready', progress: 1, failure })
+    .where('id', '=', id)
+    .where('sha256', 'is not', null)
+    .execute()
 }
 
 export const markFailed = async (

@@ -6,7 +6,6 @@ import type { Engines } from '../engines/engines.ts'
 import { FfmpegFailed } from '../engines/ffmpeg-failed.ts'
 import type { RenditionObjectRow } from '../engines/tables.ts'
 import { isWhole } from './pieces.ts'
-import { insertObjects } from './queries.ts'
 import { renditionKey } from './rendition.ts'
 
 const mebibyte = 1024 * 1024
@@ -15,8 +14,14 @@ const largest = 256 * mebibyte
 const mostAtOnce = 4
 const mostBytesAtOnce = 64 * mebibyte
 
-/** Of which rendition, and in which folder its files lie. */
-type Place = { engines: Engines; folder: string; recording: RecordingId; rendition: RenditionId }
+/** Of which rendition, in which folder its files lie, and how they are catalogued; that throws when another took over. */
+type Place = {
+  engines: Engines
+  folder: string
+  recording: RecordingId
+  rendition: RenditionId
+  catalogue: (objects: RenditionObjectRow[]) => Promise<void>
+}
 
 /** A file of that name; times in seconds of the recording's own. */
 export type Piece = Pick<RenditionObjectRow, 'number' | 'name' | 'start' | 'duration'>
@@ -42,10 +47,10 @@ export type Storing = { add(piece: Piece): Promise<void>; settled(): Promise<voi
  * that come before it. Their files go. What could not be catalogued is not left in the store.
  */
 export const storing = (
-  { engines, folder, recording, rendition }: Place,
+  { engines, folder, recording, rendition, catalogue }: Place,
   stop: (why: unknown) => void = () => undefined,
 ): Storing => {
-  const { db, store } = engines
+  const { store } = engines
   const underWay = new Set<Promise<void>>()
   const stored = new Map<number, RenditionObjectRow>()
   let bytes = 0
@@ -62,11 +67,11 @@ export const storing = (
     }
     return ready
   }
-  const catalogue = async (): Promise<void> => {
+  const catalogueReady = async (): Promise<void> => {
     const ready = takeReady()
     if (ready.length === 0 || failure !== undefined) return await drop(ready)
     try {
-      await insertObjects(db, ready)
+      await catalogue(ready)
     } catch (error) {
       // Another attempt took over, and does not know of these.
       await drop(ready)
@@ -88,7 +93,7 @@ export const storing = (
     stored.set(piece.number, { ...piece, rendition, size, sha256: hex(digest) })
     await rm(file)
     // One statement for all that came in while the one before was under way.
-    cataloguing = cataloguing.then(catalogue)
+    cataloguing = cataloguing.then(catalogueReady)
     await cataloguing
   }
 

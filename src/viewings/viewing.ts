@@ -28,7 +28,7 @@ export const whyUnseen = (status: RecordingStatus): Problem | undefined => {
 /** A rendition that moves, as far as a viewing is concerned; `begun`: its beginning and at least one segment are stored. */
 export type Moving = Pick<RenditionRow, 'state' | 'sha256' | 'failure'> & { begun: boolean }
 
-/** Whether all of it is there: one that is owed once more is served as it is until its successor begins. */
+/** Whether all of it is there: one that is owed once more is served as it is until its successor takes its place. */
 export const isComplete = ({ state, sha256: digest }: Pick<RenditionRow, 'state' | 'sha256'>): boolean =>
   state === 'ready' || (state === 'owed' && digest !== null)
 

@@ -1,14 +1,19 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import type { JobId, RecordingId } from '../../src/base/ids.ts'
 import type { Engines } from '../../src/engines/engines.ts'
+import { makeFfmpeg } from '../../src/engines/ffmpeg.ts'
+import { makeStore } from '../../src/engines/store.ts'
 import { runJob } from '../../src/jobs/run.ts'
 import { remakeRenditions } from '../../src/renditions/actions.ts'
+import { clearLeftovers } from '../../src/renditions/leftovers.ts'
+import { renditionKey } from '../../src/renditions/rendition.ts'
 import type { Uploader } from '../../src/uploads/actions.ts'
 import { handlers } from '../../workers/handlers.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
+import { faultyStore, refuses } from '../faulty-store.ts'
 import { actionsOn, aDock } from '../footsteps.ts'
 import { gate } from '../handlers.ts'
 import { ffmpeg, show, shownOf } from '../shown.ts'
@@ -41,6 +46,12 @@ const owedJobs = async (recording: RecordingId): Promise<JobId[]> => {
 const work = async (recording: RecordingId, on: Engines = engines) => {
   const [job] = await owedJobs(recording)
   if (job === undefined) throw new Error('nothing is owed')
+  // One that failed waits a little.
+  await engines.db
+    .updateTable('jobs')
+    .set({ dueAt: new Date(0) })
+    .where('id', '=', job)
+    .execute()
   return await runJob(on, handlers, job, never)
 }
 
@@ -52,6 +63,16 @@ const shown = async (): Promise<RecordingId> => {
 }
 const madeSince = async (recording: RecordingId, earlier: number) =>
   (await actionsOn(engines, recording)).slice(earlier).filter((action) => action === 'rendition.made').length
+
+/** What of a recording's renditions is in the store, and what of it can be watched. */
+const keys = async (recording: RecordingId) => {
+  const shownKeys = [...(await shownOf(engines, recording)).values()].flatMap(({ row, objects }) =>
+    objects.map(({ name }) => renditionKey(recording, row.id, name)),
+  )
+  return { stored: await engines.store.list('derived', `renditions/${recording}/`), shown: shownKeys.sort() }
+}
+const idsOf = async (recording: RecordingId) =>
+  [...(await shownOf(engines, recording)).values()].map(({ row }) => row.id).sort()
 
 /** The same engines, whose ffmpeg waits at the gate before it makes a file of this name. */
 const waitingAt = (name: string) => {
@@ -121,4 +142,86 @@ test('a job whose attempt was overtaken or cut off keeps nobody from making what
   expect(await overtaken).toBe('taken-over')
   const all = [...(await shownOf(engines, recording)).values()]
   expect(all.map(({ row }) => row.state)).toEqual(['ready', 'ready', 'ready'])
+  // Whoever was overtaken wakes without deleting what its successor made; what it stored itself is found later.
+  await clearLeftovers(engines, never)
+  const { stored, shown: watched } = await keys(recording)
+  expect(stored.sort()).toEqual(watched)
+})
+
+test('what is there is watched until what is made anew takes its place, and goes then', async () => {
+  const recording = await shown()
+  const before = await idsOf(recording)
+  const { shown: watched } = await keys(recording)
+  await remake(recording)
+  const waiting = waitingAt('sheet-%03d.jpg')
+  const stopped = new AbortController()
+  const [job] = await owedJobs(recording)
+  // It has made everything but the storyboard when its worker is stopped.
+  const working = runJob(waiting.engines, handlers, job as JobId, stopped.signal)
+  await waiting.begun
+  const storyboard = (await shownOf(engines, recording)).get('storyboard')
+  expect(before).toContain(storyboard?.row.id)
+  expect((await keys(recording)).stored).toEqual(expect.arrayContaining((await keys(recording)).shown))
+  expect((await keys(recording)).shown.filter((key) => watched.includes(key))).toEqual([
+    expect.stringContaining('sheet'),
+  ])
+  stopped.abort()
+  waiting.open()
+  expect(await working).toBe('handed-back')
+  expect(await work(recording)).toBe('done')
+  const after = await keys(recording)
+  expect(after.stored.sort()).toEqual(after.shown)
+  expect(after.shown.filter((key) => watched.includes(key))).toEqual([])
+})
+
+test('what is cut off while it is made beside another leaves that one as it was, and nothing in the store', async () => {
+  const recording = await shown()
+  const before = await idsOf(recording)
+  const { shown: watched } = await keys(recording)
+  await remake(recording)
+  await using faulty = await faultyStore(inject('prepared').s3.endpoint)
+  const store = makeStore({ ...engines.config, S3_ENDPOINT: faulty.endpoint })
+  let puts = 0
+  faulty.on('put', (exchange) => {
+    puts += 1
+    return puts <= 2 ? exchange.pass() : refuses(503)(exchange)
+  })
+  expect(await work(recording, { ...engines, store })).toBe('again')
+  store.close()
+  expect(await idsOf(recording)).toEqual(before)
+  const half = await keys(recording)
+  expect(half.shown).toEqual(watched)
+  expect(half.stored).toEqual(expect.arrayContaining(watched))
+  expect(half.stored).toHaveLength(watched.length + 2)
+  // Were nobody to try again.
+  await clearLeftovers(engines, never)
+  expect((await keys(recording)).stored.sort()).toEqual(watched)
+  expect(await work(recording)).toBe('done')
+  expect((await keys(recording)).stored.sort()).toEqual((await keys(recording)).shown)
+})
+
+test('where nothing comes of making it anew, what was there stays and says so', async () => {
+  const recording = await shown()
+  const before = await idsOf(recording)
+  const { shown: watched } = await keys(recording)
+  await remake(recording)
+  const narrow = await makeFfmpeg({ log: engines.log, scratch: engines.scratch, limits: { outputBytes: 3000 } })
+  expect(await work(recording, { ...engines, ffmpeg: narrow })).toBe('done')
+  expect(await idsOf(recording)).toEqual(before)
+  for (const { row } of (await shownOf(engines, recording)).values())
+    expect(row).toMatchObject({ state: 'ready', failure: expect.stringMatching(/^It could not be made anew/) })
+  expect((await keys(recording)).stored.sort()).toEqual(watched)
+})
+
+test('of a recording that is hidden while it is made playable anew nothing more is stored', async () => {
+  const recording = await shown()
+  const { shown: watched } = await keys(recording)
+  await remake(recording)
+  const waiting = waitingAt('index.m3u8')
+  const working = work(recording, waiting.engines)
+  await waiting.begun
+  await engines.db.updateTable('recordings').set({ status: 'grace' }).where('id', '=', recording).execute()
+  waiting.open()
+  expect(await working).toBe('again')
+  expect((await keys(recording)).stored.sort()).toEqual(watched)
 })
