@@ -56,7 +56,9 @@ export const stateAt = async (engines: Engines, token: string, active = false) =
   const moving = await movingRenditions(engines.db, facts.recording)
   const howFar = (kind: 'hls' | 'proxy') => {
     const found = moving.find((rendition) => rendition.kind === kind)
-    return found === undefined ? null : { state: found.state, progress: found.progress }
+    if (found === undefined) return null
+    const { state, progress } = found
+    return { state, progress, playable: isPlayable(found), complete: isPlayable(found) && isComplete(found) }
   }
   const { recording, camera, officer, filename, duration, flags } = facts
   const picture = facts.tracks.some(({ kind }) => kind === 'video')

@@ -86,6 +86,10 @@ const HowFar = orNull(
   Type.Object({
     state: Type.Unsafe<RenditionState>({ type: 'string', enum: ['owed', 'working', 'ready', 'failed'] }),
     progress: Type.Number({ minimum: 0, maximum: 1 }),
+    playable: Type.Boolean({ description: 'Whether some of it can be watched by now' }),
+    complete: Type.Boolean({
+      description: 'Whether all of it can; what is owed once more can until a new one takes its place',
+    }),
   }),
 )
 
@@ -138,7 +142,10 @@ export const ViewingState = Type.Object(
         reason: 'Complaint 26/0193',
         viewer: 'Asha Rao',
         expiresAt: '2026-11-25T22:25:00.000Z',
-        playable: { hls: { state: 'ready', progress: 1 }, proxy: { state: 'working', progress: 0.4 } },
+        playable: {
+          hls: { state: 'ready', progress: 1, playable: true, complete: true },
+          proxy: { state: 'working', progress: 0.4, playable: true, complete: false },
+        },
         watched: [[0, 42.5]],
       },
     ],

@@ -17,7 +17,7 @@ const clock: Clock = await import(page('clock.js'))
 const storyboard: { cuesOf(text: string): object[]; cueAt(cues: object[], time: number): object | undefined } =
   await import(page('storyboard.js'))
 const flags: { flagInWords(flag: string): { title: string; text: string } } = await import(page('flags.js'))
-type Part = { state: string; progress: number } | null
+type Part = { state: string; progress: number; playable?: boolean; complete?: boolean } | null
 const progress: {
   progressOf(
     viewing: { playable: { hls: Part; proxy: Part } },
@@ -131,6 +131,12 @@ describe('how far the playable form is', () => {
       failed: undefined,
       waiting: undefined,
     })
+  })
+
+  it('is not told while what was made earlier can be watched', () => {
+    const again = { state: 'owed', progress: 0, playable: true, complete: true }
+    expect(told(again)).toEqual({ able: true, failed: undefined, waiting: undefined })
+    expect(told({ ...again, progress: 0.4 }, again, 18)).toMatchObject({ able: true, waiting: undefined })
   })
 
   it('is told as failed only when nothing else will come', () => {

@@ -193,7 +193,7 @@ describe('what is served', () => {
     const token = tokenIn((await open(recording)).playerUrl)
     expect(await mediaAt(engines, token, 'hls')).toContain('#EXT-X-PLAYLIST-TYPE:EVENT')
     expect(await stateAt(engines, token)).toMatchObject({
-      playable: { hls: { state: 'working', progress: 0.5 }, proxy: null },
+      playable: { hls: { state: 'working', progress: 0.5, playable: true, complete: false }, proxy: null },
     })
     await see(token, '00002.m4s')
     const change = async (state: 'ready' | 'owed' | 'failed', digest: boolean) =>
@@ -206,6 +206,9 @@ describe('what is served', () => {
     expect(await mediaAt(engines, token, 'hls')).toMatch(/00002\.m4s\n#EXT-X-ENDLIST\n$/)
     await change('owed', true)
     expect(await mediaAt(engines, token, 'hls')).toContain('#EXT-X-ENDLIST')
+    expect(await stateAt(engines, token)).toMatchObject({
+      playable: { hls: { state: 'owed', playable: true, complete: true } },
+    })
     await see(token, '00001.m4s')
     await change('failed', false)
     expect(await codeOf(mediaAt(engines, token, 'hls'))).toBe('not-playable')

@@ -14,7 +14,7 @@ import { makePreview } from './preview.js'
 import { progressOf } from './progress.js'
 import { makeSeekBar } from './seek-bar.js'
 import { attach } from './source.js'
-import { followViewing, stillMaking } from './viewing.js'
+import { followViewing, isWhole, stillMaking } from './viewing.js'
 
 const video = makePicture()
 const bar = element('seek', HTMLElement)
@@ -31,7 +31,7 @@ let resume = { time: 0, playing: false }
 
 const length = () => {
   const known = viewing?.recording.duration ?? 0
-  return Number.isFinite(video.duration) && viewing?.playable.hls?.state === 'ready' ? video.duration : known
+  return Number.isFinite(video.duration) && isWhole(viewing?.playable.hls) ? video.duration : known
 }
 /** The time of what is on the screen: the beginning of the shown frame, or of the sound where there is no picture. */
 const shownTime = () => (video.videoWidth > 0 && !video.seeking ? frames.shown() : video.currentTime)
@@ -106,7 +106,7 @@ const following = followViewing({
     notices.tell('failed', making.failed)
     notices.tell('making', making.waiting)
     if (making.able) void start()
-    if (now.recording.picture && now.playable.hls?.state === 'ready') void preview.prepare()
+    if (now.recording.picture && isWhole(now.playable.hls)) void preview.prepare()
     render()
   },
   onRefused: (refusal) => {

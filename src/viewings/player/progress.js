@@ -1,5 +1,6 @@
 // @ts-check
 // How far the playable form is, in words.
+import { isWhole } from './viewing.js'
 
 const failed =
   'This recording could not be made playable. The original is kept unaltered and can be downloaded; an administrator can have the playable form made again.'
@@ -11,8 +12,8 @@ const failed =
  */
 export const progressOf = ({ playable: { hls, proxy } }, available) => {
   const parts = [hls, proxy].filter((part) => part !== null)
-  const ready = parts.some(({ state }) => state === 'ready')
-  const able = ready || parts.some(({ state }) => state === 'working')
+  const ready = parts.some(isWhole)
+  const able = ready || parts.some(({ state, playable }) => playable || state === 'working')
   const next = ready ? undefined : parts.find(({ state }) => state !== 'failed')
   const percent = Math.round((next?.progress ?? 0) * 100)
   const there =

@@ -2,7 +2,8 @@
 // What the server says of this viewing. All addresses are relative: the page's own carries the token.
 
 /**
- * @typedef {{ state: 'owed' | 'working' | 'ready' | 'failed'; progress: number }} Playable
+ * @typedef {'owed' | 'working' | 'ready' | 'failed'} State
+ * @typedef {{ state: State; progress: number; playable: boolean; complete: boolean }} Playable
  * @typedef {{
  *   id: string
  *   recording: {
@@ -34,6 +35,12 @@ const refusalOf = async (answer) => {
   const said = await answer.json().catch(() => ({}))
   return { ...said, status: answer.status }
 }
+
+/**
+ * Whether all of it can be watched: what is owed once more can, until a new one takes its place.
+ * @param {Playable | null | undefined} part
+ */
+export const isWhole = (part) => part?.state === 'ready' || part?.complete === true
 
 /** @param {Viewing} viewing */
 export const stillMaking = ({ playable }) =>
