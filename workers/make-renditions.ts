@@ -1,5 +1,7 @@
 import type { Handler } from '../src/jobs/catalogue.ts'
-import { makeOwed } from '../src/renditions/actions.ts'
+import { giveUpRenditions, makeOwed } from '../src/renditions/actions.ts'
 
-export const makeRenditions: Handler<'make-renditions'> = async (engines, { recordingId }, run) =>
+const make: Handler<'make-renditions'> = async (engines, { recordingId }, run) =>
   await makeOwed(engines, recordingId, run)
+
+export const makeRenditions: Handler<'make-renditions'> = Object.assign(make, { whenFailed: giveUpRenditions })

@@ -76,5 +76,9 @@ export type Run = {
   fence(tx: Tx): Promise<void>
 }
 
-export type Handler<Name extends JobName> = (engines: Engines, payload: Catalogue[Name], run: Run) => Promise<Outcome>
+export type Handler<Name extends JobName> = {
+  (engines: Engines, payload: Catalogue[Name], run: Run): Promise<Outcome>
+  /** Called in the transaction that gives the job up, so that nobody reads for ever that its work is under way. */
+  whenFailed?: (tx: Tx, engines: Engines, payload: Catalogue[Name]) => Promise<void>
+}
 export type Handlers = { [Name in JobName]: Handler<Name> }

@@ -1,5 +1,6 @@
 import { Problem } from '../base/problem.ts'
 import { databaseLost } from '../engines/postgres.ts'
+import { ScratchFull } from '../engines/scratch.ts'
 
 /** Another attempt holds the job now: nothing of this one may be applied. */
 export class TakenOver extends Error {
@@ -18,9 +19,14 @@ export type JobEnd = 'done' | 'skipped' | 'failed' | 'again' | 'handed-back' | '
 const longestWait = 900
 const longestOutageWait = 60
 
-/** Whether the store or the database is away. That says nothing about the job, so it never uses up its attempts. */
+/**
+ * Whether the store or the database is away, or the scratch disk full. That says nothing about the job, so it never uses up
+ * its attempts.
+ */
 export const isOutage = (error: unknown): boolean =>
   (error instanceof Problem && (error.code === 'store-unavailable' || error.code === 'database-unavailable')) ||
+  error instanceof ScratchFull ||
+  (error instanceof Error && textOf(error, 'code') === 'ENOSPC') ||
   databaseLost(error)
 
 /** Seconds until the next attempt: doubling from 1, a quarter more or less by `random` (0 to 1). `nth` counts from 1. */

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { JobId } from '../base/ids.ts'
 import type { Engines } from '../engines/engines.ts'
-import { databaseLost } from '../engines/postgres.ts'
+import { databaseLost, inTransaction, type Tx } from '../engines/postgres.ts'
 import { beginAttempt } from './attempt.ts'
 import { type Handlers, isJobName, isPayloadOf, type JobName, jobNames, type Outcome, type Run } from './catalogue.ts'
 import { backOff, isOutage, type JobEnd, TakenOver, wordsOf } from './job.ts'
@@ -40,7 +40,7 @@ const attempt = async (engines: Engines, handlers: Handlers, job: TakenJob, stop
   const { config, db } = engines
   if (job.wasSilent && job.failures >= config.JOB_ATTEMPTS) {
     const error = new Error('its workers fell silent again and again: it may be what ends the process that runs it')
-    return await settle(engines, stop, failing(engines, job, error, job.failures, 0))
+    return await settle(engines, stop, failing(engines, handlers, job, error, job.failures, 0))
   }
   await using running = beginAttempt(engines, job, stop)
   const verdict = await call(engines, handlers, job, running.run).then(
@@ -55,7 +55,8 @@ const attempt = async (engines: Engines, handlers: Handlers, job: TakenJob, stop
       if (stop.aborted) return handingBack(engines, job, running.progress())
       const outage = isOutage(error)
       const failures = outage ? job.failures : job.failures + 1
-      if (!outage && failures >= config.JOB_ATTEMPTS) return failing(engines, job, error, failures, running.progress())
+      if (!outage && failures >= config.JOB_ATTEMPTS)
+        return failing(engines, handlers, job, error, failures, running.progress())
       const inSeconds = backOff(outage ? job.attempt : failures, outage, Math.random())
       const again = { inSeconds, failures, said: wordsOf(error), progress: running.progress() }
       return { end: 'again', error, write: () => oweAgain(db, job.id, job.attempt, again) }
@@ -65,14 +66,27 @@ const attempt = async (engines: Engines, handlers: Handlers, job: TakenJob, stop
 }
 
 const failing = (
-  { db, clock }: Engines,
+  engines: Engines,
+  handlers: Handlers,
   job: TakenJob,
   error: unknown,
   failures: number,
   progress: number,
 ): Verdict => {
   const last = { state: 'failed', said: wordsOf(error), progress, failures } as const
-  return { end: 'failed', error, write: () => endJob(db, job.id, job.attempt, last, clock.now()) }
+  const write = async (tx: Tx): Promise<boolean> => {
+    const held = await endJob(tx, job.id, job.attempt, last, engines.clock.now())
+    if (held) await giveUp(engines, handlers, job, tx)
+    return held
+  }
+  return { end: 'failed', error, write: () => inTransaction(engines.db, write) }
+}
+
+const giveUp = async (engines: Engines, handlers: Handlers, { name, payload }: TakenJob, tx: Tx): Promise<void> => {
+  const tell = async <Name extends JobName>(known: Name): Promise<void> => {
+    if (isPayloadOf(known, payload)) await handlers[known].whenFailed?.(tx, engines, payload)
+  }
+  if (isJobName(name)) await tell(name)
 }
 
 const handingBack = ({ db }: Engines, job: TakenJob, progress: number): Verdict => ({

@@ -10,7 +10,7 @@ import { copyName, takeIntoCustody } from '../custody/take.ts'
 import type { Engines } from '../engines/engines.ts'
 import type { Ffmpeg } from '../engines/ffmpeg.ts'
 import { type Db, inTransaction, type Tx } from '../engines/postgres.ts'
-import type { ScratchFolder } from '../engines/scratch.ts'
+import { type ScratchFolder, ScratchFull } from '../engines/scratch.ts'
 import type { RecordingRow, RenditionKind, RenditionRow } from '../engines/tables.ts'
 import type { Outcome } from '../jobs/catalogue.ts'
 import { owe, oweOnce } from '../jobs/outbox.ts'
@@ -20,7 +20,7 @@ import { askForFirstPacket, type Source } from './commands.ts'
 import { clearAway } from './leftovers.ts'
 import { type Job, makeRendition, type Subject } from './make.ts'
 import { isQuick, kindsOf, type Plan, planFor } from './plan.ts'
-import { endTurn, insertOwed, leftoversOf, lockTurn, oweAgain, renditionsOf, takeTurn } from './queries.ts'
+import { endTurn, insertOwed, leftoversOf, lockTurn, markGivenUp, oweAgain, renditionsOf, takeTurn } from './queries.ts'
 
 /**
  * Takes a recording into custody, and out of the same copy makes it playable at once where no picture has to be encoded
@@ -34,10 +34,11 @@ export const takeAndShow = async (engines: Engines, id: RecordingId, run: Job): 
   if (recording === undefined || plan === undefined) return outcome
   await oweRenditions(engines, recording, plan)
   const owed = await owedOf(engines.db, id, kindsOf(plan))
-  if (isQuick(plan) && owed.has('hls') && (await isOurTurn(engines, id, run))) {
+  const isOwed = (kind: RenditionKind) => owed.some((row) => row.kind === kind)
+  if (isQuick(plan) && isOwed('hls') && (await isOurTurn(engines, id, run))) {
     const subject = await atHand(engines, recording, plan, run, folder)
     if (isQuick(subject.plan)) await makeRendition(engines, subject, 'hls', true, run)
-    if (owed.has('poster')) await makeRendition(engines, subject, 'poster', true, run)
+    if (isOwed('poster')) await makeRendition(engines, subject, 'poster', true, run)
   }
   await inTransaction(engines.db, async (tx) => {
     await run.fence(tx)
@@ -61,14 +62,14 @@ export const makeOwed = async (engines: Engines, id: RecordingId, run: Job): Pro
   await oweRenditions(engines, recording, plan)
   const kinds = kindsOf(plan)
   let owed = await owedUntilOver(engines, id, kinds, run)
-  if (owed.size === 0) return { outcome: 'done', said: 'every rendition was there' }
+  if (owed.length === 0) return { outcome: 'done', said: 'every rendition was there' }
   await using folder = await engines.scratch(id)
   const subject = await atHand(engines, recording, plan, run, folder)
   const made: RenditionKind[] = []
-  for (; owed.size > 0; owed = await owedUntilOver(engines, id, kinds, run)) {
-    for (const [kind, state] of owed) {
-      await makeOne(engines, subject, kind, state, run)
-      made.push(kind)
+  for (; owed.length > 0; owed = await owedUntilOver(engines, id, kinds, run)) {
+    for (const row of owed) {
+      await makeOne(engines, subject, row, run)
+      made.push(row.kind)
     }
   }
   return { outcome: 'done', said: made.join(', ') }
@@ -77,13 +78,12 @@ export const makeOwed = async (engines: Engines, id: RecordingId, run: Job): Pro
 const makeOne = async (
   engines: Engines,
   subject: Subject,
-  kind: RenditionKind,
-  state: RenditionRow['state'],
+  { kind, state, facts }: RenditionRow,
   run: Job,
 ): Promise<void> => {
   // Where its own packets did not come out playable, they are encoded anew.
-  const quick = kind === 'hls' && isQuick(subject.plan)
-  const made = quick && state !== 'failed' && (await makeRendition(engines, subject, kind, true, run))
+  const quick = kind === 'hls' && isQuick(subject.plan) && !(state === 'failed' && facts.method === 'remux')
+  const made = quick && (await makeRendition(engines, subject, kind, true, run))
   if (!made) await makeRendition(engines, subject, kind, false, run)
 }
 
@@ -104,7 +104,7 @@ const owedUntilOver = async ({ db }: Engines, id: RecordingId, kinds: RenditionK
     await run.fence(tx)
     await lockTurn(tx, id)
     const owed = await owedOf(tx, id, kinds)
-    if (owed.size === 0) await endTurn(tx, id, run.jobId)
+    if (owed.length === 0) await endTurn(tx, id, run.jobId)
     return owed
   })
 
@@ -122,6 +122,19 @@ export const remakeRenditions = async (engines: Engines, actor: Actor, id: Recor
     await oweOnce(tx, engines.clock, 'make-renditions', { recordingId: id }, { cause })
   })
 
+/** The job that was to make them is given up: none of them is said to be under way any more. */
+export const giveUpRenditions = async (
+  tx: Tx,
+  { clock }: Engines,
+  { recordingId }: { recordingId: RecordingId },
+): Promise<void> => {
+  const why = 'Making it failed again and again, by no fault of the footage. An administrator can have it made again.'
+  await markGivenUp(tx, recordingId, clock.now(), {
+    anew: `It could not be made anew, and stays as it was. ${why}`,
+    first: `${why} The original is kept and can be downloaded.`,
+  })
+}
+
 const oweRenditions = async ({ clock, db }: Engines, recording: RecordingRow, plan: Plan): Promise<void> => {
   const { id, sha256 } = recording
   if (sha256 === null) throw new Error('only what is in custody is shown')
@@ -133,17 +146,17 @@ const oweRenditions = async ({ clock, db }: Engines, recording: RecordingRow, pl
   })
 }
 
-/** What of these is neither ready nor, as far as encoding anew may still help, given up; in their order. */
-const owedOf = async (
-  db: Db | Tx,
-  id: RecordingId,
-  kinds: RenditionKind[],
-): Promise<Map<RenditionKind, RenditionRow['state']>> => {
+/**
+ * What of these is neither ready nor, as far as encoding anew may still help, given up; in their order. One that failed by no
+ * fault of the footage was made by no method.
+ */
+const owedOf = async (db: Db | Tx, id: RecordingId, kinds: RenditionKind[]): Promise<RenditionRow[]> => {
   const rows = await renditionsOf(db, id)
-  const isOwed = ({ kind, state, facts }: RenditionRow) =>
-    state === 'owed' || state === 'working' || (state === 'failed' && kind === 'hls' && facts.method !== 'transcode')
-  const owed = kinds.flatMap((kind) => rows.filter((row) => row.kind === kind && isOwed(row)))
-  return new Map(owed.map(({ kind, state }) => [kind, state]))
+  const mayHelp = ({ kind, facts: { method } }: RenditionRow) =>
+    method === undefined || (kind === 'hls' && method === 'remux')
+  const isOwed = (row: RenditionRow) =>
+    row.state === 'owed' || row.state === 'working' || (row.state === 'failed' && mayHelp(row))
+  return kinds.flatMap((kind) => rows.filter((row) => row.kind === kind && isOwed(row)))
 }
 
 /** The copy that the read-back wrote, or a new one, digested as it is read. */
@@ -158,8 +171,7 @@ const atHand = async (
   const { id, objectVersion, sha256, size } = recording
   if (objectVersion === null) throw new Error('only what is in custody is shown')
   if (!(await isThere(path))) {
-    if (!(await folder.hasRoomFor(size)))
-      throw new Error('There is no room in the scratch folder to work on this recording: free space and try again.')
+    if (!(await folder.hasRoomFor(size))) throw new ScratchFull()
     const { signal, progress } = run
     const read = await readBack(store, { recording: id, version: objectVersion, size, copyTo: path, signal, progress })
     if (read?.sha256 !== sha256) throw new Error('the original no longer reads as it was verified')

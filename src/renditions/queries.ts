@@ -234,3 +234,18 @@ export const markFailed = async (
   const set = { state: 'failed', failure, endedAt: at, facts: JSON.stringify(facts) } as const
   await tx.updateTable('renditions').set(set).where('id', '=', id).execute()
 }
+
+/** Ends what is owed or being made of a recording: what is whole stays, and says why; the rest failed. */
+export const markGivenUp = async (
+  tx: Tx,
+  recording: RecordingId,
+  at: Date,
+  why: { anew: string; first: string },
+): Promise<void> => {
+  const open = tx.updateTable('renditions').where('recording', '=', recording).where('state', 'in', ['owed', 'working'])
+  await open.set({ state: 'ready', progress: 1, failure: why.anew }).where('sha256', 'is not', null).execute()
+  await open
+    .set({ state: 'failed', failure: why.first, endedAt: at, facts: '{}' })
+    .where('sha256', 'is', null)
+    .execute()
+}

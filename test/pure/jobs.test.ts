@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { decodeCursor, encodeCursor } from '../../src/base/cursor.ts'
 import { Problem } from '../../src/base/problem.ts'
+import { ScratchFull } from '../../src/engines/scratch.ts'
 import { isPayloadOf } from '../../src/jobs/catalogue.ts'
 import { backOff, isOutage, wordsOf } from '../../src/jobs/job.ts'
 
@@ -48,7 +49,9 @@ test('the wait doubles with each failure, up to a quarter of an hour, and during
   expect(backOff(3, false, 1)).toBe(5)
 })
 
-test('a store or a database that is away is told from a fault of the job', () => {
+test('a store or a database that is away, or a full scratch disk, is told from a fault of the job', () => {
+  expect(isOutage(new ScratchFull())).toBe(true)
+  expect(isOutage(Object.assign(new Error('no space left on device, write'), { code: 'ENOSPC' }))).toBe(true)
   expect(isOutage(new Problem('store-unavailable'))).toBe(true)
   expect(isOutage(new Problem('database-unavailable'))).toBe(true)
   expect(isOutage(Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }))).toBe(true)

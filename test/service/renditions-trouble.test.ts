@@ -4,13 +4,18 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import type { RecordingId } from '../../src/base/ids.ts'
 import type { Engines } from '../../src/engines/engines.ts'
 import { makeFfmpeg } from '../../src/engines/ffmpeg.ts'
 import { makeScratch } from '../../src/engines/scratch.ts'
 import { makeStore } from '../../src/engines/store.ts'
-import { makeOwed, takeAndShow } from '../../src/renditions/actions.ts'
+import type { JobRow } from '../../src/engines/tables.ts'
+import { retryJob } from '../../src/jobs/actions.ts'
+import { runJob } from '../../src/jobs/run.ts'
+import { makeOwed, remakeRenditions, takeAndShow } from '../../src/renditions/actions.ts'
 import { playlistName } from '../../src/renditions/commands.ts'
 import type { Uploader } from '../../src/uploads/actions.ts'
+import { handlers } from '../../workers/handlers.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
 import { faultyStore, refuses } from '../faulty-store.ts'
 import { aDock, runOf, sendFile } from '../footsteps.ts'
@@ -99,6 +104,86 @@ test.for([
     expect(counted.split('\n').filter((line) => /^0,/.test(line))).toHaveLength(26 * 25)
   },
 )
+
+const jobOf = async (recording: RecordingId, name: 'take-into-custody' | 'make-renditions'): Promise<JobRow> => {
+  const jobs = await engines.db.selectFrom('jobs').selectAll().where('name', '=', name).orderBy('id').execute()
+  const job = jobs.findLast(({ payload }) => payload.recordingId === recording)
+  if (job === undefined) throw new Error('there is no such job')
+  return job
+}
+const work = async (recording: RecordingId, name: 'take-into-custody' | 'make-renditions', on: Engines) => {
+  const { id } = await jobOf(recording, name)
+  // One that failed waits a little.
+  await engines.db
+    .updateTable('jobs')
+    .set({ dueAt: new Date(0) })
+    .where('id', '=', id)
+    .execute()
+  return await runJob(on, handlers, id, new AbortController().signal)
+}
+
+test('a scratch disk without room uses up no attempt, and what is owed is made once there is some', async ({
+  skip,
+}) => {
+  await using disk = await smallDisk()
+  if (disk === undefined) return skip('only root mounts a disk')
+  await ffmpeg(...source, '-c:v', 'libx264', '-preset', 'ultrafast', at('usual.mp4'))
+  const { recording } = await sendFile(engines, dock, await readFile(at('usual.mp4')), { camera: 'CAM-ROOM' })
+  const full = await working(disk.place, async () => undefined)
+  const impatient = { ...full, config: { ...engines.config, JOB_ATTEMPTS: 1 } }
+  await disk.leaveOnly(mib)
+  expect(await work(recording, 'take-into-custody', impatient)).toBe('again')
+  expect(await jobOf(recording, 'take-into-custody')).toMatchObject({
+    state: 'owed',
+    failures: 0,
+    said: expect.stringContaining('The receipt is signed; free space'),
+  })
+  await disk.grow()
+  expect(await work(recording, 'take-into-custody', impatient)).toBe('done')
+  await disk.leaveOnly(mib)
+  expect(await work(recording, 'make-renditions', impatient)).toBe('again')
+  expect(await jobOf(recording, 'make-renditions')).toMatchObject({ state: 'owed', failures: 0 })
+  await disk.grow()
+  expect(await work(recording, 'make-renditions', impatient)).toBe('done')
+})
+
+test('renditions whose job is given up are said to have failed, and are made when the job is tried again', async () => {
+  await ffmpeg(...source, '-c:v', 'mjpeg', at('given-up.avi'))
+  const { recording } = await sendFile(engines, dock, await readFile(at('given-up.avi')), { camera: 'CAM-UP' })
+  const impatient = { ...engines, config: { ...engines.config, JOB_ATTEMPTS: 1 } }
+  expect(await work(recording, 'take-into-custody', impatient)).toBe('done')
+  const attempted = async () => {
+    const path = process.env.PATH
+    // ffmpeg is nowhere.
+    process.env.PATH = at('nowhere')
+    try {
+      return await work(recording, 'make-renditions', impatient)
+    } finally {
+      process.env.PATH = path
+    }
+  }
+  expect(await attempted()).toBe('failed')
+  const given = [...(await shownOf(engines, recording)).values()]
+  expect(given.map(({ row }) => row.kind).sort()).toEqual(['hls', 'poster', 'storyboard'])
+  for (const { row } of given)
+    expect(row).toMatchObject({
+      state: 'failed',
+      failure: expect.stringMatching(
+        /^Making it failed again and again.*The original is kept and can be downloaded\.$/,
+      ),
+    })
+  const admin = { kind: 'service', id: 'test' } as const
+  await retryJob(engines, admin, (await jobOf(recording, 'make-renditions')).id)
+  expect(await work(recording, 'make-renditions', impatient)).toBe('done')
+  const states = async () => [...(await shownOf(engines, recording)).values()].map(({ row }) => row.state)
+  expect(await states()).toEqual(['ready', 'ready', 'ready'])
+
+  await remakeRenditions(engines, admin, recording)
+  expect(await attempted()).toBe('failed')
+  expect(await states()).toEqual(['ready', 'ready', 'ready'])
+  const hls = (await shownOf(engines, recording)).get('hls')?.row
+  expect(hls?.failure).toMatch(/^It could not be made anew, and stays as it was/)
+})
 
 /** Programs that are at work in a folder below this one. */
 const atWorkIn = async (place: string): Promise<number> => {
