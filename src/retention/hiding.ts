@@ -75,14 +75,15 @@ export const hide = async (
   })
 }
 
-/** What was hidden before anybody had looked into it is looked into now that it is back. */
+/** What was hidden before anybody had looked into it, or before it was made playable, has that done now that it is back. */
 export const oweExamination = async (
   tx: Tx,
   { clock }: Pick<Engines, 'clock'>,
   { previous, recording }: PurgeItemRow,
   cause: EntryId,
 ): Promise<void> => {
-  if (previous === 'verified') await owe(tx, clock, 'take-into-custody', { recordingId: recording }, { cause })
+  const name = previous === 'verified' ? 'take-into-custody' : 'make-renditions'
+  await owe(tx, clock, name, { recordingId: recording }, { cause })
 }
 
 const isMissing = (error: unknown): boolean =>

@@ -273,6 +273,17 @@ describe('a purge', () => {
     const owed = await engines.db.selectFrom('jobs').select('payload').where('name', '=', 'take-into-custody').execute()
     expect(owed).toContainEqual({ payload: { recordingId: id } })
   })
+
+  test('does not leave what it hid before it was made playable unplayable once that is restored', async () => {
+    await inTraffic()
+    const id = await footage(40)
+    expect(await purged(engines)).toMatchObject({ hidden: 1 })
+    const renditionJobs = async () =>
+      await engines.db.selectFrom('jobs').select('payload').where('name', '=', 'make-renditions').execute()
+    expect(await renditionJobs()).not.toContainEqual({ payload: { recordingId: id } })
+    await restore(engines, people.supervisor, id, 'a mistake')
+    expect(await renditionJobs()).toContainEqual({ payload: { recordingId: id } })
+  })
 })
 
 describe('one purge at a time', () => {
