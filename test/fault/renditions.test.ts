@@ -4,7 +4,8 @@ import path from 'node:path'
 import { Value } from 'typebox/value'
 import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest'
 import type { RecordingId } from '../../src/base/ids.ts'
-import { renditionPrefix } from '../../src/renditions/rendition.ts'
+import { remakeRenditions } from '../../src/renditions/actions.ts'
+import { renditionKey, renditionPrefix } from '../../src/renditions/rendition.ts'
 import { ViewingOpened } from '../../src/viewings/schemas.ts'
 import type { DockDriver } from '../dock-driver.ts'
 import { type Fault, type FaultyStore, faultyStore, hangs, readsInPart } from '../faulty-store.ts'
@@ -93,6 +94,49 @@ test.for([
   const counted = await ffmpeg('-i', whole, '-map', '0:v', '-c', 'copy', '-f', 'framecrc', '-')
   expect(counted.split('\n').filter((line) => /^0,/.test(line))).toHaveLength(seconds * 25)
   await house.proveCustody(dock, footage)
+})
+
+const storedOf = async (recording: RecordingId) =>
+  (await house.engines.store.list('derived', `renditions/${recording}/`)).sort()
+const shownKeys = async (recording: RecordingId) =>
+  [...(await shownOf(house.engines, recording)).values()]
+    .flatMap(({ row, objects }) => objects.map(({ name }) => renditionKey(recording, row.id, name)))
+    .sort()
+
+test('kill -9 of the worker while it makes renditions anew leaves the old ones to watch, then the new ones alone', async () => {
+  const file = path.join(folder, 'anew.mp4')
+  await ffmpeg(...source, '-c:v', 'libx264', '-preset', 'ultrafast', '-g', '50', '-c:a', 'aac', file)
+  const footage = await dock.create(await readFile(file))
+  const first = await house.startWorker()
+  await dock.finish(footage)
+  const { recordingId } = await house.proveCustody(dock, footage)
+  await ready(recordingId)
+  const old = await shownKeys(recordingId)
+  // The job may end a moment after the last of them is ready.
+  await eventually('an idle worker', async () => {
+    const jobs = house.engines.db.selectFrom('jobs').select('id').where('state', 'in', ['owed', 'working'])
+    return (await jobs.execute()).length === 0 ? true : undefined
+  })
+  const met = Promise.withResolvers<void>()
+  store.on('put', hangsAfter(3, met.resolve))
+  await remakeRenditions(house.engines, { kind: 'service', id: 'test' }, recordingId)
+  await met.promise
+  await first.kill()
+  store.heal()
+  expect(await shownKeys(recordingId)).toEqual(old)
+  expect(await storedOf(recordingId)).toEqual(expect.arrayContaining(old))
+  expect((await storedOf(recordingId)).length).toBeGreaterThan(old.length)
+  const opened = Value.Parse(ViewingOpened, await house.askFor(`/recordings/${recordingId}/viewings`))
+  const playlist = await (await fetch(new URL('hls/index.m3u8', opened.playlistUrl))).text()
+  expect(playlist).toContain('#EXT-X-ENDLIST')
+  expect((await fetch(new URL('hls/00003.m4s', opened.playlistUrl))).status).toBe(200)
+  await house.startWorker()
+  await ready(recordingId)
+  await eventually('the new ones alone', async () => {
+    const [stored, shown] = [await storedOf(recordingId), await shownKeys(recordingId)]
+    return stored.join() === shown.join() ? true : undefined
+  })
+  expect((await shownKeys(recordingId)).filter((key) => old.includes(key))).toEqual([])
 })
 
 test('kill -9 of the api while it streams leaves on record what was on its way, and the viewing goes on', async () => {
