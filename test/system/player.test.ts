@@ -3,7 +3,7 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from 'p
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { someOf } from '../long.ts'
 import { frameShown } from '../numbered-frames.ts'
-import { openViewing, stopWatching } from './watched.ts'
+import { openViewing, oweAnew, stopWatching } from './watched.ts'
 
 /** The footage: 25 frames a second, each with its number in it. */
 const frameRate = 25
@@ -153,6 +153,17 @@ describe('the player', () => {
     await expect.poll(async () => secondsOf(await clockOf(page)) - start, patience).toBeGreaterThan(0.7)
     expect(screen.elsewhere).toEqual([])
     expect(screen.complaints).toEqual([])
+  })
+
+  it('plays what is there while it is to be made anew, and says nothing of it', async () => {
+    await using _anew = await oweAnew()
+    await using screen = await watch()
+    const { page } = screen
+    await showsFrame(page, 0)
+    expect(await page.locator('#notice').isHidden()).toBe(true)
+    await page.keyboard.press('l')
+    await showsFrame(page, 10 * frameRate)
+    await expect.poll(async () => await page.locator('#position').textContent(), patience).toBe('0:10 of 0:40')
   })
 
   it('plays sound alone, and says that there is no picture, and what of the recording it does not play', async () => {

@@ -59,6 +59,15 @@ export const openViewing = async (kind: Kind = 'numbered') => {
   }
 }
 
+/** That footage is to be made playable anew, and nobody begins. Disposed of, it is as it was. */
+export const oweAnew = async (kind: Kind = 'numbered'): Promise<AsyncDisposable> => {
+  await (await openViewing(kind)).end()
+  const recording = await arrived.get(kind)
+  const renditions = (await started)?.engines.db.updateTable('renditions').where('recording', '=', recording ?? null)
+  await renditions?.set({ state: 'owed', progress: 0 }).execute()
+  return { [Symbol.asyncDispose]: async () => void (await renditions?.set({ state: 'ready', progress: 1 }).execute()) }
+}
+
 export const stopWatching = async (): Promise<void> => {
   await (await started)?.[Symbol.asyncDispose]()
 }
