@@ -303,7 +303,8 @@ const giveUp = async ({ engines, run, id, old }: Making, error: FfmpegFailed, co
 
 /**
  * Makes a rendition in place of the one of its kind: under an id of its own, so that of two attempts only one is ever whole.
- * One that is whole is watched until then, and stays if no other comes of it. Answers false when the footage does not let itself be shown this way, which is noted in words.
+ * One that is whole is watched until then, and stays if no other comes of it. Answers false when the footage does not let
+ * itself be shown this way, which is noted in words.
  */
 export const makeRendition = async (
   engines: Engines,

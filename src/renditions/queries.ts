@@ -197,7 +197,8 @@ export const secondsShown = async (db: Db | Tx, recording: RecordingId): Promise
 }
 
 export const noteProgress = async (db: Db, rendition: RenditionId, progress: number): Promise<void> => {
-  await db.updateTable('renditions').set({ progress }).where('id', '=', rendition).execute()
+  const open = db.updateTable('renditions').where('id', '=', rendition).where('state', 'in', ['owed', 'working'])
+  await open.set({ progress }).execute()
 }
 
 export type Finished = { size: number; sha256: Sha256; tool: string; arguments: string[][]; facts: RenditionFacts }
