@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises'
 import type { Engines } from '../engines/engines.ts'
 import { FfmpegFailed } from '../engines/ffmpeg-failed.ts'
-import type { ScratchFolder } from '../engines/scratch.ts'
+import { type ScratchFolder, ScratchFull } from '../engines/scratch.ts'
 import type { RecordingRow } from '../engines/tables.ts'
 import type { Run } from '../jobs/catalogue.ts'
 import type { Range } from './clip.ts'
@@ -76,8 +76,7 @@ const writeExcerpt = async (
   { progress }: Job,
 ): Promise<{ path: string; dataStart: number }> => {
   const path = folder.path(excerptName)
-  if (!(await folder.hasRoomFor(excerpt.bytes)))
-    throw new Error('There is no room in the scratch folder to work on this recording: free space and try again.')
+  if (!(await folder.hasRoomFor(excerpt.bytes))) throw new ScratchFull()
   const tracks = [excerpt.video, ...(excerpt.audio === null ? [] : [excerpt.audio])]
   const head = headOf(tracks.map(written), excerpt.bytes)
   await using file = await open(path, 'wx', 0o644)

@@ -5,7 +5,7 @@ import { readBack } from '../custody/read-back.ts'
 import { copyName } from '../custody/take.ts'
 import { chunksOf } from '../engines/chunks.ts'
 import type { Engines } from '../engines/engines.ts'
-import type { ScratchFolder } from '../engines/scratch.ts'
+import { type ScratchFolder, ScratchFull } from '../engines/scratch.ts'
 import { brokenRead } from '../engines/store-refusals.ts'
 import type { RecordingRow } from '../engines/tables.ts'
 import type { Run } from '../jobs/catalogue.ts'
@@ -114,8 +114,7 @@ export const wholeOf = async (
 ): Promise<string> => {
   const path = folder.path(copyName)
   const { id, size, sha256 } = recording
-  if (!(await folder.hasRoomFor(size)))
-    throw new Error('There is no room in the scratch folder to work on this recording: free space and try again.')
+  if (!(await folder.hasRoomFor(size))) throw new ScratchFull()
   const told = (fraction: number) => progress(fraction * 0.3)
   const read = await readBack(store, { recording: id, version, size, copyTo: path, signal, progress: told })
   if (read?.sha256 !== sha256) throw new Error(tampered)

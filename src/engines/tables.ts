@@ -296,11 +296,12 @@ type ClipsTable = {
   endedAt: MaybeAt
 }
 
-/** Every table, as the code sees it (camelCase; snake_case in SQL). */ /** Whose turn it is to make a recording's renditions, for as long as this attempt is at work. */
+/** Whose turn it is to make a recording's renditions, for as long as this attempt is at work. */
 type RenditionTurnsTable = { recording: RecordingId; job: JobId; attempt: number }
 /** An id under which objects may lie that no rendition shows. */
 type RenditionLeftoversTable = { rendition: RenditionId; recording: RecordingId }
 
+/** Every table, as the code sees it (camelCase; snake_case in SQL). */
 export type Tables = {
   people: PeopleTable
   officers: OfficersTable

@@ -115,7 +115,11 @@ describe('a body is held against its leaf', () => {
     const { actor: _, ...parts } = sealed.parts
     const erasure = '01a2107f-f878-7b43-9c50-4fa401b6f2b9' as EntryId
     const found = examineBody(sealed.id, sealed.leaf, { ...body, parts, erased: { actor: erasure } })
-    expect(found).toEqual({ faults: [], erasures: [{ of: sealed.id, part: 'actor', erasure }] })
+    expect(found).toEqual({
+      faults: [],
+      named: [{ of: sealed.id, part: 'actor', erasure, about: { type: 'bundle', id: 'b' } }],
+      taken: null,
+    })
     const whole = { ...body, entry: null, salt: null, parts: {}, erased: { actor: erasure, body: erasure } }
     expect(examineBody(sealed.id, sealed.leaf, whole).faults).toEqual([])
     expect(examineBody(sealed.id, sealed.leaf, { ...whole, parts }).faults).toEqual([
