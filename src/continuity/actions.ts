@@ -77,8 +77,7 @@ const placeOf = (cursor: string): { told: Told; until: EntryId } => {
   return { told: { known: known === '' ? undefined : known, on: Number(on) }, until }
 }
 
-const cursorAt = ({ known = '', on }: { known?: string | undefined; on: number }, until: EntryId): string =>
-  encodeCursor([known, String(on), until])
+const cursorAt = ({ known, on }: Told, until: EntryId): string => encodeCursor([known ?? '', String(on), until])
 
 export type Story = {
   subject: Subject

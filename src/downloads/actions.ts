@@ -15,11 +15,11 @@ import { findFor, operationFor, permissionFor, refuseHidden, whole, whyBundleNot
 import { type Served, type Wanted, whyNot } from './download.ts'
 import {
   bundleFile,
+  bundleToDownload,
   clipFile,
   deleteDownloads,
   downloadByToken,
   insertDownload,
-  isInCaseOf,
   recordingFile,
 } from './queries.ts'
 
@@ -97,7 +97,7 @@ const fileOf = async ({ db }: Engines, of: Wanted, person: PersonId): Promise<Se
       return { of, ...at, ...whole(row), filename: `${title}.mp4`, mediaType: 'video/mp4' }
     }
     case 'bundle': {
-      if (!(await isInCaseOf(db, person, of.id)))
+      if ((await bundleToDownload(db, { id: person }, of.id)) === undefined)
         return new Problem('not-found', 'Who asked for this download is no longer a member of the case.')
       const refusal = await whyBundleNot(db, of.id)
       if (refusal !== undefined) return refusal

@@ -1,5 +1,5 @@
 import { type Insertable, sql } from 'kysely'
-import type { BundleId, ClipId, PersonId, RecordingId } from '../base/ids.ts'
+import type { BundleId, ClipId, RecordingId } from '../base/ids.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
 import type { DownloadsTable, RecordingStatus } from '../engines/tables.ts'
 import type { Person } from '../people/person.ts'
@@ -26,8 +26,8 @@ export const clipToDownload = async (tx: Tx, person: Person, id: ClipId) =>
     .executeTakeFirst()
 
 /** A bundle of a case of which the person is a member. */
-export const bundleToDownload = async (tx: Tx, person: Person, id: BundleId) =>
-  await tx
+export const bundleToDownload = async (db: Db | Tx, person: Pick<Person, 'id'>, id: BundleId) =>
+  await db
     .selectFrom('bundles')
     .innerJoin('caseMembers', 'caseMembers.case', 'bundles.case')
     .select(['bundles.state', 'bundles.size', 'bundles.sha256', 'bundles.recipient'])
@@ -89,17 +89,6 @@ export const clipFile = async (db: Db, id: ClipId) =>
     .select(['clips.recording', 'clips.title', 'clips.attempt', 'clips.size', 'clips.sha256', 'recordings.status'])
     .where('clips.id', '=', id)
     .executeTakeFirstOrThrow()
-
-/** Whether the person is still a member of the case that the bundle is of. */
-export const isInCaseOf = async (db: Db, person: PersonId, bundle: BundleId): Promise<boolean> => {
-  const query = db
-    .selectFrom('bundles')
-    .innerJoin('caseMembers', 'caseMembers.case', 'bundles.case')
-    .select('bundles.id')
-    .where('bundles.id', '=', bundle)
-    .where('caseMembers.person', '=', person)
-  return (await query.executeTakeFirst()) !== undefined
-}
 
 export const bundleFile = async (db: Db, id: BundleId) =>
   await db.selectFrom('bundles').select(['size', 'sha256']).where('id', '=', id).executeTakeFirstOrThrow()

@@ -189,7 +189,7 @@ const end = async ({ engines, id, run, held, failed }: Working, said: string | n
     await record(tx, clock, {
       operation: 'erasure',
       action: 'purge.ended',
-      subject: { type: 'purge', id: id },
+      subject: { type: 'purge', id },
       ...(said === null ? {} : { outcome: 'failed' }),
       actor: serviceOf('purge', run),
       detail: { ...found, ...(said === null ? {} : { said }) },

@@ -48,8 +48,8 @@ const lookForUnknown = async (
 
 /**
  * Recomputes the whole ledger from the database and from the store, up to what was published when it began, and holds both
- * against each other and against every checkpoint, those that the witnesses show among them. Changes nothing, and may run beside everything. Throws
- * `store-unavailable`.
+ * against each other and against every checkpoint, those that the witnesses show among them. Changes nothing, and may run
+ * beside everything. Throws `store-unavailable`.
  */
 export const auditLedger = async (
   { db, store, clock, config }: Reached,

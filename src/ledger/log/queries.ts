@@ -3,7 +3,8 @@ import type { EntryId } from '../../base/ids.ts'
 import type { CheckpointRow, LogRow } from '../../engines/ledger-tables.ts'
 import type { Db } from '../../engines/postgres.ts'
 
-const leaseSeconds = 15
+/** So long at most a publisher that was killed keeps the others from publishing. */
+const leaseSeconds = 5
 
 /**
  * Takes or keeps the lease of publishing. Undefined when another holds it, or nothing may be published. A lease further

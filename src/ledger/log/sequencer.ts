@@ -162,11 +162,15 @@ export const startSequencer = async (engines: Reached, signal: AbortSignal): Pro
   /** Answers after how many milliseconds it is this one's turn again. */
   const turn = async (): Promise<number> => {
     const began = performance.now()
-    if (!looked) await sequence(engines, { signal, most: 0 })
-    if (!looked) return 0
-    const wait = untilDue(await newestAt(engines), engines.clock.now(), intervalMs)
-    if (wait > 0) return wait
-    if (await isSequencingOwed(engines)) await sequence(engines, { signal })
+    if (!looked) {
+      await sequence(engines, { signal, most: 0 })
+      return 0
+    }
+    if (await isSequencingOwed(engines)) {
+      const wait = untilDue(await newestAt(engines), engines.clock.now(), intervalMs)
+      if (wait > 0) return wait
+      await sequence(engines, { signal })
+    }
     return intervalMs - (performance.now() - began)
   }
   while (!signal.aborted) {
