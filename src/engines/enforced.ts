@@ -10,14 +10,15 @@ import {
 import type { Config } from './config.ts'
 import type { Log } from './log.ts'
 import { makeS3Client } from './store.ts'
-import { refusesDigest } from './store-refusals.ts'
+import { named, refusesDigest, refusesSecond } from './store-refusals.ts'
 
 /** What the store really does, found out by trying. */
-export type StorePromises = { versions: boolean; lock: boolean; digests: boolean }
+export type StorePromises = { versions: boolean; lock: boolean; digests: boolean; once: boolean }
 
 /**
- * Learns by deeds what the store enforces on originals: whether versions are kept, whether a locked version resists its
- * deletion (some stores accept the lock and delete all the same), and whether bytes under a wrong digest are refused.
+ * Learns by deeds what the store enforces: of originals, whether versions are kept, whether a locked version resists its
+ * deletion (some stores accept the lock and delete all the same) and whether bytes under a wrong digest are refused; of the
+ * log, whether a write that may only make a new object leaves one that is there alone.
  */
 export const learnStorePromises = async (config: Config): Promise<StorePromises> => {
   const client = makeS3Client(config)
@@ -28,6 +29,7 @@ export const learnStorePromises = async (config: Config): Promise<StorePromises>
       versions,
       lock: versions && (await resistsDeletion(client, config)),
       digests: await refusesWrongDigest(client, config),
+      once: await writesOnce(client, config),
     }
   } finally {
     client.destroy()
@@ -86,6 +88,23 @@ const refusesWrongDigest = async (client: S3Client, config: Config): Promise<boo
   }
 }
 
+/** In the log's bucket: there are stores that keep this promise only where no versions are kept. */
+const writesOnce = async (client: S3Client, config: Config): Promise<boolean> => {
+  const at = { ...probeAt(config), Bucket: config.S3_LEDGER }
+  const versions = [(await client.send(new PutObjectCommand({ ...at, Body: 'probe' }))).VersionId]
+  try {
+    versions.push((await client.send(new PutObjectCommand({ ...at, Body: 'again', IfNoneMatch: '*' }))).VersionId)
+    return false
+  } catch (error) {
+    if (refusesSecond(error)) return true
+    if (named(error, 'NotImplemented')) return false
+    throw error
+  } finally {
+    for (const VersionId of versions)
+      await client.send(new DeleteObjectCommand({ ...at, VersionId })).catch(() => undefined)
+  }
+}
+
 /** The promises in words, for `/readyz` and `exhibit doctor`. */
 export const promisesInWords = (promises: StorePromises): string =>
   [
@@ -98,6 +117,9 @@ export const promisesInWords = (promises: StorePromises): string =>
     promises.digests
       ? 'bytes under a wrong digest are refused'
       : 'NO DIGEST CHECK: damage on the way is found at read-back only',
+    promises.once
+      ? 'what the log published is not written over'
+      : "NO WRITING ONCE: a worker that stood still could write over what the log published (some stores refuse it only where no versions are kept: keep none in the log's bucket)",
   ].join('; ')
 
 /** What the store enforces, as far as this process has learnt it. */

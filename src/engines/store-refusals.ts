@@ -10,6 +10,10 @@ export const refusesDigest = (error: unknown): boolean => error instanceof Error
 export const named = (error: unknown, ...names: string[]): boolean =>
   error instanceof Error && names.includes(error.name)
 
+/** Whether something is there already, or is being written, where only something new was to be stored. */
+export const refusesSecond = (error: unknown): boolean =>
+  named(error, 'PreconditionFailed', 'ConditionalRequestConflict')
+
 /** Refusals that pass, though their status does not say so. */
 const passing = new Set(['SlowDown', 'RequestTimeout', 'RequestTimeTooSkewed', 'OperationAborted'])
 

@@ -20,7 +20,7 @@ import {
 import type { Config } from './config.ts'
 import { ReadingAgent } from './reading-agent.ts'
 import { makeLocks } from './store-locks.ts'
-import { named, refusesDigest, storeUnavailable, unavailable } from './store-refusals.ts'
+import { named, refusesDigest, refusesSecond, storeUnavailable, unavailable } from './store-refusals.ts'
 
 export type Bucket = 'originals' | 'staging' | 'derived' | 'ledger'
 export type StoredPart = { number: number; etag: string }
@@ -297,7 +297,7 @@ export const makeStore = (config: Config) => {
         await underDigest(body, sha256, async () => await client.send(new PutObjectCommand(input)))
         return true
       } catch (error) {
-        if (named(error, 'PreconditionFailed', 'ConditionalRequestConflict')) return false
+        if (refusesSecond(error)) return false
         throw error
       }
     },

@@ -183,7 +183,7 @@ describe('an erasure that the store does not carry out', () => {
 })
 
 test('where the store enforces no locks, grace is kept all the same, and ends as everywhere', async () => {
-  const promises = { versions: true, lock: false, digests: true }
+  const promises = { versions: true, lock: false, digests: true, once: true }
   const unlocked = { ...engines, enforced: { known: () => promises, learn: async () => promises } }
   const id = await kept(engines, randomBytes(64), { recordedAt: new Date(Date.now() - 9 * day) })
   await purged(unlocked)

@@ -73,6 +73,13 @@ test('not even the owner of the database changes what a receipt was signed over'
 
 test('what the store enforces is learned by trying it, and told in words', async () => {
   const promises = await learnStorePromises(engines.config)
-  expect(promises).toEqual({ versions: true, lock: true, digests: true })
+  expect(promises).toEqual({ versions: true, lock: true, digests: true, once: true })
   expect(promisesInWords(promises)).toContain('a locked version resists deletion')
+})
+
+test('a store that writes over what it was told to leave is found out, and told in words', async () => {
+  // The store of these tests is such a one wherever it keeps versions.
+  const promises = await learnStorePromises({ ...engines.config, S3_LEDGER: engines.config.S3_ORIGINALS })
+  expect(promises).toMatchObject({ versions: true, once: false })
+  expect(promisesInWords(promises)).toContain('NO WRITING ONCE')
 })
