@@ -24,6 +24,22 @@ export const ffprobe = async (file: string, ...words: string[]): Promise<Record<
     (await run('ffprobe', ['-v', 'error', '-of', 'json', ...words, file], { maxBuffer: 64 * 1024 * 1024 })).stdout,
   )
 
+/** How many pictures a file holds, counted by decoding them. */
+export const pictures = async (file: string): Promise<number> => {
+  const { streams } = await ffprobe(
+    file,
+    '-count_frames',
+    '-select_streams',
+    'v',
+    '-show_entries',
+    'stream=nb_read_frames',
+  )
+  const [stream]: unknown[] = Array.isArray(streams) ? streams : []
+  return typeof stream === 'object' && stream !== null && 'nb_read_frames' in stream
+    ? Number(stream.nb_read_frames)
+    : Number.NaN
+}
+
 export type Shown = { row: RenditionRow; objects: RenditionObjectRow[] }
 
 export const shownOf = async ({ db }: Engines, recording: RecordingId): Promise<Map<RenditionKind, Shown>> => {

@@ -52,7 +52,10 @@ export const demoCommand = (): Command =>
     .description('Show footage travel from a docking station into custody and back, on a throw-away installation')
     .argument('[folder]', 'your own videos; without it, footage of a shift is made')
     .option('--exit', 'end after the checks, a browser at the player among them, instead of staying up until Ctrl-C')
-    .option('--still <file>', 'where that browser leaves a still of the player; by default in the data folder')
+    .option(
+      '--still <file>',
+      'where that browser leaves a still of the player; by default in the data folder, and gone with it',
+    )
     .action(async (source: string | undefined, { exit, still }: { exit?: true; still?: string }) => {
       const signal = interrupted()
       const say = (line: string) => console.log(line)

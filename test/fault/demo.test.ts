@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect, test } from 'vitest'
@@ -20,8 +20,15 @@ const demo = async (...args: string[]): Promise<{ code: number | null; said: str
   })
 
 test('the demo takes a shift into custody across a broken connection and fetches footage back equal to the byte', async () => {
-  const { code, said } = await demo('--exit')
+  const folder = await mkdtemp(path.join(tmpdir(), 'exhibit-still-'))
+  const still = path.join(folder, 'player.png')
+  const { code, said } = await demo('--exit', '--still', still)
   expect(code, said).toBe(0)
+  const png = await readFile(still)
+  expect(png.subarray(1, 4).toString()).toBe('PNG')
+  // As wide as the browser's window.
+  expect(png.readUInt32BE(16)).toBe(1280)
+  await rm(folder, { recursive: true })
   expect(said).toContain('the demo cut the connection')
   expect(said).toMatch(/goes on at [1-9][\d.]* MB of/)
   expect(said.match(/receipt verified, .* read back at/g)).toHaveLength(5)

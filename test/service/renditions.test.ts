@@ -4,13 +4,15 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hex, sha256 } from '../../src/base/digest.ts'
 import { makeFfmpeg } from '../../src/engines/ffmpeg.ts'
+import { makeStore } from '../../src/engines/store.ts'
 import { makeOwed, remakeRenditions, takeAndShow } from '../../src/renditions/actions.ts'
 import { renditionPrefix } from '../../src/renditions/rendition.ts'
 import type { Uploader } from '../../src/uploads/actions.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
+import { faultyStore } from '../faulty-store.ts'
 import { aDock, runOf, sendFile } from '../footsteps.ts'
 import { longTest, someOf } from '../long.ts'
-import { bytesOf, ffmpeg, ffprobe, flashAndBeep, joined, type Shown, show, shownOf } from '../shown.ts'
+import { bytesOf, ffmpeg, ffprobe, flashAndBeep, joined, pictures, type Shown, show, shownOf } from '../shown.ts'
 
 let engines: TestEngines
 let dock: Uploader
@@ -50,9 +52,9 @@ type Source = { what: string; name: string; words: string[]; method: 'remux' | '
 const sources: Source[] = [
   { what: 'H.264 with AAC', name: 'usual.mp4', words: [...both(), ...h264, ...aac], method: 'remux' },
   {
-    what: 'H.264 with B-frames',
+    what: 'H.264 with B-frames at 29.97 frames a second',
     name: 'bframes.mp4',
-    words: [...both(), '-c:v', 'libx264', '-bf', '3', '-g', '50', ...aac],
+    words: [...both(',fps=30000/1001'), '-c:v', 'libx264', '-bf', '3', '-g', '50', ...aac],
     method: 'remux',
   },
   {
@@ -62,9 +64,9 @@ const sources: Source[] = [
     method: 'transcode',
   },
   {
-    what: 'MJPEG with PCM',
+    what: 'MJPEG with PCM at 29.97 frames a second',
     name: 'mjpeg.avi',
-    words: [...both(), '-c:v', 'mjpeg', '-c:a', 'pcm_s16le'],
+    words: [...both(',fps=30000/1001'), '-c:v', 'mjpeg', '-c:a', 'pcm_s16le'],
     method: 'transcode',
   },
   {
@@ -117,6 +119,7 @@ describe('what is made to be watched of', () => {
       const file = await joined(engines, hls, at(`${name}.joined.mp4`))
       const { streams } = await ffprobe(file, '-show_entries', 'stream=codec_name,pix_fmt')
       expect(streams).toEqual([{ codec_name: 'h264', pix_fmt: 'yuv420p' }, { codec_name: 'aac' }])
+      if (!name.startsWith('vfr')) expect(await pictures(file)).toBe(await pictures(at(name)))
       const { flash, beep } = await flashAndBeep(file)
       expect(Math.abs(flash - beep)).toBeLessThan(0.04)
       const listed = hls?.objects.reduce((sum, { duration }) => sum + duration, 0) ?? 0
@@ -178,31 +181,52 @@ test('footage of one frame, and footage with ten tracks of sound, are shown', as
   expect((await ffprobe(file, '-show_entries', 'stream=codec_type')).streams).toHaveLength(2)
 })
 
-test('white stays white, in whichever range the camera wrote its colours', async () => {
-  const white = ['-f', 'lavfi', '-i', 'color=white:s=320x240:r=25:d=2,format=rgb24']
-  for (const [name, ...words] of [
-    ['full.avi', '-c:v', 'mjpeg', '-pix_fmt', 'yuvj420p'],
-    ['full.mp4', '-c:v', 'libx264', '-pix_fmt', 'yuvj420p'],
-    ['narrow.avi', '-c:v', 'mpeg4'],
-  ] as const) {
-    await ffmpeg(...white, ...words, at(name))
-    const { file } = await shownFrom(name)
-    const pixels = await ffmpeg(
-      '-i',
-      file,
-      '-frames:v',
-      '1',
-      '-vf',
-      'scale=1:1,format=gray',
+test.for([
+  ['full.avi', '-c:v', 'mjpeg', '-pix_fmt', 'yuvj420p'],
+  ['full.mp4', '-c:v', 'libx264', '-pix_fmt', 'yuvj420p'],
+  ['narrow.avi', '-c:v', 'mpeg4'],
+])(
+  'white stays white and colours as strong as they were, in whichever range the camera wrote them: %s',
+  async (words) => {
+    const [name = '', ...how] = words
+    const bars = ['white', 'red', 'lime', 'blue'].map((colour) => [
       '-f',
-      'rawvideo',
-      '-pix_fmt',
-      'gray',
-      at(`${name}.raw`),
-    )
-    expect(pixels).toBe('')
-    expect((await readFile(at(`${name}.raw`)))[0]).toBeGreaterThan(250)
-  }
+      'lavfi',
+      '-i',
+      `color=${colour}:s=160x240:r=25:d=2`,
+    ])
+    await ffmpeg(...bars.flat(), '-filter_complex', 'hstack=inputs=4,format=rgb24', ...how, at(name))
+    const { file } = await shownFrom(name)
+    await ffmpeg('-i', file, '-frames:v', '1', '-vf', 'format=rgb24', '-f', 'rawvideo', at(`${name}.raw`))
+    const frame = await readFile(at(`${name}.raw`))
+    const meant = [
+      [255, 255, 255],
+      [255, 0, 0],
+      [0, 255, 0],
+      [0, 0, 255],
+    ]
+    for (const [bar, colour] of meant.entries()) {
+      const middle = 3 * (120 * 640 + 160 * bar + 80)
+      for (const [part, value] of colour.entries())
+        expect(Math.abs((frame[middle + part] ?? Number.NaN) - value)).toBeLessThan(12)
+    }
+  },
+)
+
+test('while footage is taken into custody and made playable, it is fetched from the store once', async () => {
+  await ffmpeg(...both(',noise=alls=60:allf=t'), ...h264, ...aac, at('once.mp4'))
+  const { recording } = await sendFile(engines, dock, await readFile(at('once.mp4')), { camera: 'CAM-ONCE' })
+  await using counted = await faultyStore(engines.config.S3_ENDPOINT)
+  const store = makeStore({ ...engines.config, S3_ENDPOINT: counted.endpoint })
+  let fetched = 0
+  counted.on('read', ({ request, pass }) => {
+    if (request.url?.split('?')[0]?.endsWith(`/recordings/${recording}`)) fetched += 1
+    pass()
+  })
+  await takeAndShow({ ...engines, store }, recording, runOf())
+  store.close()
+  expect(fetched).toBe(1)
+  expect((await shownOf(engines, recording)).get('hls')?.row.state).toBe('ready')
 })
 
 test('of footage larger than a small screen there is a small form too', async () => {

@@ -3,7 +3,7 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from 'p
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { someOf } from '../long.ts'
 import { frameShown } from '../numbered-frames.ts'
-import { openViewing, oweAnew, stopWatching } from './watched.ts'
+import { become, openViewing, oweAnew, stopWatching } from './watched.ts'
 
 /** The footage: 25 frames a second, each with its number in it. */
 const frameRate = 25
@@ -258,6 +258,23 @@ describe('the player', () => {
     expect(await page.getByText('open the recording again').isVisible()).toBe(true)
     expect(await barriers(page)).toEqual([])
   })
+
+  it.each([
+    ['suspended', 'You may no longer watch this recording', 'speak to a supervisor'],
+    ['grace', 'This recording can no longer be watched', 'It can still be restored'],
+    ['quarantined', 'This recording can no longer be watched', 'It is kept, and never served'],
+  ] as const)(
+    'takes the picture away and says why when what is watched, or who watches, is %s',
+    async (what, title, text) => {
+      await using screen = await watch()
+      const { page } = screen
+      await using _until = await become(what)
+      await page.getByRole('heading', { name: title }).waitFor(patience)
+      expect(await page.locator('video').isVisible()).toBe(false)
+      expect(await page.getByText(text).isVisible()).toBe(true)
+      expect(await barriers(page)).toEqual([])
+    },
+  )
 
   it('closes the viewing when the page is left', async () => {
     await using screen = await watch()

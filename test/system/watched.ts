@@ -68,6 +68,24 @@ export const oweAnew = async (kind: Kind = 'numbered'): Promise<AsyncDisposable>
   return { [Symbol.asyncDispose]: async () => void (await renditions?.set({ state: 'ready', progress: 1 }).execute()) }
 }
 
+/** That recording stands so, or its viewer is suspended. Disposed of, it is as it was. */
+export const become = async (what: 'suspended' | 'grace' | 'quarantined'): Promise<AsyncDisposable> => {
+  const recording = (await arrived.get('numbered')) ?? null
+  const db = (await started)?.engines.db
+  const stands = (status: 'active' | 'grace' | 'quarantined') =>
+    db?.updateTable('recordings').set({ status }).where('id', '=', recording).execute()
+  const viewers = (at: Date | null) =>
+    db
+      ?.updateTable('people')
+      .set({ suspendedAt: at })
+      .where('id', 'in', (people) => people.selectFrom('viewings').select('person'))
+      .execute()
+  await (what === 'suspended' ? viewers(new Date()) : stands(what))
+  return {
+    [Symbol.asyncDispose]: async () => void (await (what === 'suspended' ? viewers(null) : stands('active'))),
+  }
+}
+
 export const stopWatching = async (): Promise<void> => {
   await (await started)?.[Symbol.asyncDispose]()
 }

@@ -37,5 +37,5 @@ export const watchOne = async (
     'what was seen is on record',
     watched.some(([from, to]) => from < 0.1 && to >= seconds),
   )
-  tell.line(`a still of the page: ${still}`)
+  tell.line(`a still of the page, which goes with the data folder unless --still names another: ${still}`)
 }
