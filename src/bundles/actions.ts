@@ -153,6 +153,10 @@ export const requestBundle = async (
 const gaveUp =
   'It could not be made here just now, which says nothing about the exhibits: they are kept. An administrator can have it tried again.'
 
+/** Why a bundle that was made is no longer kept here. */
+const goneWith = (erased: readonly string[]): string =>
+  `The footage of ${erased.join(', ')} was erased, and this copy with it. Whoever received the bundle has theirs.`
+
 const view = (bundle: ShownBundle) => {
   const lost = bundle.state !== 'ready' && bundle.state !== 'failed' && bundle.jobState === 'failed'
   const { id, schedule, recipient, purpose, includeOriginals, exhibits, progress, size, sha256 } = bundle
@@ -167,6 +171,7 @@ const view = (bundle: ShownBundle) => {
     waitsFor: bundle.state === 'owed' && !lost ? bundle.waitsFor : null,
     failure: lost ? gaveUp : bundle.failure,
     ...{ size, sha256 },
+    gone: bundle.state === 'ready' && bundle.erased.length > 0 ? goneWith(bundle.erased) : null,
     askedAt: iso(bundle.askedAt),
     endedAt: bundle.endedAt === null ? null : iso(bundle.endedAt),
   }

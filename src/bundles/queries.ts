@@ -141,6 +141,12 @@ const shown = (tx: Tx) =>
         select json_agg(json_build_object('id', exhibit, 'reference', reference, 'item', number) order by number)
         from bundle_exhibits where bundle = bundles.id)`.as('exhibits'),
     )
+    .select(
+      sql<string[]>`(
+        select coalesce(json_agg(distinct bundle_exhibits.reference), '[]')
+        from bundle_exhibits join recordings on recordings.id = bundle_exhibits.recording
+        where bundle = bundles.id and recordings.status = 'erased')`.as('erased'),
+    )
 
 export const bundleShown = async (tx: Tx, id: BundleId) =>
   await shown(tx).where('bundles.id', '=', id).executeTakeFirstOrThrow()

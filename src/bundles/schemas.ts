@@ -70,6 +70,9 @@ export const BundleView = Type.Object(
     failure: Type.Union([Type.String(), Type.Null()], { description: 'Why it failed, what is kept and what to do' }),
     size: Type.Union([Type.Integer(), Type.Null()], { description: 'Bytes of the ZIP' }),
     sha256: orNull(Digest),
+    gone: Type.Union([Type.String(), Type.Null()], {
+      description: 'Of one that was made: why its ZIP is no longer kept here, where it is not',
+    }),
     askedAt: Instant,
     endedAt: orNull(Instant),
   },
@@ -91,6 +94,7 @@ export const BundleView = Type.Object(
         failure: null,
         size: null,
         sha256: null,
+        gone: null,
         askedAt: '2026-11-25T22:15:00.000Z',
         endedAt: null,
       },

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
 import type { CameraSerial, RecordingId } from '../../src/base/ids.ts'
+import { readBundle } from '../../src/bundles/actions.ts'
 import { bundleKey } from '../../src/bundles/bundle.ts'
 import { clearRecording } from '../../src/custody/disputes.ts'
 import { listShortfall, takeManifest } from '../../src/custody/manifest.ts'
@@ -95,6 +96,10 @@ test('an erasure takes our copies of the bundles that hold the footage, and lead
   expect(await engines.store.multiparts('derived', bundleKey(bundle))).toEqual([])
   const ask = requestDownload(engines, disclosure, { type: 'bundle', id: bundle }, 'to send it once more')
   expect(await codeOf(ask)).toBe('erased')
+  expect(await readBundle(engines, disclosure, bundle)).toMatchObject({
+    state: 'ready',
+    gone: expect.stringMatching(/^The footage of .+ was erased, and this copy with it\./),
+  })
 })
 
 describe('an erasure that the store does not carry out', () => {
