@@ -1,5 +1,4 @@
 import { buffer } from 'node:stream/consumers'
-import type { EntryId } from '../base/ids.ts'
 import { vkeyOf } from '../base/note.ts'
 import { iso } from '../base/time.ts'
 import type { Act } from '../continuity/act.ts'
@@ -8,15 +7,22 @@ import { factsAbout, type Subject } from '../continuity/facts.ts'
 import type { LogView } from '../continuity/log-view.ts'
 import { everyPart, type Sight } from '../continuity/sight.ts'
 import { statementPdf } from '../continuity/statement.ts'
-import { allActs, scopeOf, type Telling } from '../continuity/story.ts'
+import { allActs, beyondAll, placesIn, scopeOf, type Telling } from '../continuity/story.ts'
 import type { Db } from '../engines/postgres.ts'
-import { logKeyOf } from '../ledger/log/log.ts'
+import { allLogs, logKeyOf } from '../ledger/log/log.ts'
 import type { Contents, ContentsOfExhibit } from './contents.ts'
 import type { ProvenEntry } from './proven.ts'
 import type { Chosen } from './queries.ts'
 
-/** Beyond every entry: where a story ends, the heads decide. */
-const last = 'ffffffff-ffff-7fff-bfff-ffffffffffff' as EntryId
+/** In which logs acts of the stories stand that the statements tell, by their numbers: also acts that are not disclosed. */
+export const logsOfStories = async (db: Db, { exhibits }: Contents): Promise<Set<number>> => {
+  const logs = new Set<number>()
+  for (const { held, clip } of exhibits) {
+    const scope = await scopeOf(db, held.recording.id, clip?.id ?? null)
+    for await (const places of placesIn(db, scope)) for (const { log } of places) logs.add(log)
+  }
+  return logs
+}
 
 /** A reader outside sees what is disclosed to them in this bundle; that something else was done, and where it stands. */
 const sightOfReader = (entries: readonly ProvenEntry[]): Sight => {
@@ -35,9 +41,25 @@ const logViews = (chosen: readonly Chosen[]): LogView[] =>
     checkpoint: { size, note },
   }))
 
-/** What was done after the heads were signed is told in no file of the bundle: the same bytes, whenever it is made. */
-async function* underHeads(db: Db, telling: Telling): AsyncGenerator<Act[]> {
-  for await (const acts of allActs(db, telling)) yield acts.filter(({ underCheckpoint }) => underCheckpoint)
+/** The origins of the logs that had ended when the heads were chosen: nothing came into them afterwards. */
+const endedBefore = async (db: Db, newest: Chosen): Promise<Set<string>> =>
+  new Set((await allLogs(db)).filter(({ number }) => number < newest.log).map(({ origin }) => origin))
+
+/**
+ * What was done after the heads were signed is told in no file of the bundle: the same bytes, whenever it is made. That
+ * stands in the log that grew, or in a later one. Throws where an act is in one that had ended and is under none of the heads:
+ * a statement that says it tells every act leaves none out.
+ */
+async function* underHeads(db: Db, telling: Telling, ended: ReadonlySet<string>): AsyncGenerator<Act[]> {
+  for await (const acts of allActs(db, telling)) {
+    for (const { origin, index, underCheckpoint } of acts) {
+      if (origin !== null && !underCheckpoint && ended.has(origin))
+        throw new Error(
+          `the act at place ${index} of ${origin} is under no head that was chosen for this bundle; ask for a new one`,
+        )
+    }
+    yield acts.filter(({ underCheckpoint }) => underCheckpoint)
+  }
 }
 
 /** The continuity statement of an exhibit for the reader of the bundle. The title of a clip is not theirs. */
@@ -59,7 +81,7 @@ export const exhibitStatement = async (
   const facts = { ...found, clip: found.clip === null ? null : { ...found.clip, title: exhibit.reference } }
   const telling = {
     scope: await scopeOf(db, facts.recording, clip?.id ?? null),
-    ...{ facts, logs: logViews(chosen), see: sightOfReader(entries), until: last, named: false },
+    ...{ facts, logs: logViews(chosen), see: sightOfReader(entries), until: beyondAll, named: false },
   }
   const statement = {
     ...{ subject, facts, holder, logs: telling.logs, entry: bundle.entry },
@@ -68,5 +90,5 @@ export const exhibitStatement = async (
     until: 'the head of the log that is given below was signed',
     checking: checkInBundle(),
   }
-  return await buffer(statementPdf(statement, underHeads(db, telling)))
+  return await buffer(statementPdf(statement, underHeads(db, telling, await endedBefore(db, head))))
 }

@@ -38,12 +38,9 @@ const waitingFor = (log: LogRow | undefined, since: number, { clock, config }: R
   return { againMs, waitsFor: [what, how, byItself].filter((sentence) => sentence !== '').join(' ') }
 }
 
-/** How many leaves of each log these entries need; the log that grows has a checkpoint in every bundle. */
-const leavesNeeded = (places: Iterable<Place>, current: number): Map<number, number> => {
-  const needed = new Map([[current, 1]])
-  for (const { log, index } of places) needed.set(log, Math.max(needed.get(log) ?? 0, index + 1))
-  return needed
-}
+/** How many leaves of the log that grows these entries need; it has a checkpoint in every bundle. */
+const leavesNeeded = (places: readonly Place[], current: number): number =>
+  Math.max(1, ...places.filter(({ log }) => log === current).map(({ index }) => index + 1))
 
 const ofGrowing = async (
   reached: Reached,
@@ -61,31 +58,41 @@ const ofGrowing = async (
 
 /**
  * The signed heads that cover all these entries: of the log that grows one that its witnesses cosigned, where it has some
- * that are well; of a log that was left its last. Or what it still takes: what cannot be proven is not disclosed.
+ * that are well; of a log that was left its last, also where nothing but other acts stand in it that the bundle tells of. Or
+ * what it still takes: what cannot be proven is not disclosed. What else is done meanwhile is not waited for: of footage that
+ * is always watched there would be no bundle.
  */
 export const chooseCheckpoints = async (
   reached: Reached,
   entries: readonly ToldEntry[],
+  logsOfStories: () => Promise<ReadonlySet<number>>,
 ): Promise<{ checkpoints: Checkpoint[] } | Waiting> => {
   const { db } = reached
   const log = await currentLog(db)
-  const places = await placesOf(
+  const found = await placesOf(
     db,
     entries.map(({ id }) => id),
   )
-  const missing = entries.filter(({ id }) => places.get(id)?.published !== true)
+  const missing = entries.filter(({ id }) => found.get(id)?.published !== true)
   if (log === undefined || missing.length > 0)
     return waitingFor(log, Math.min(...missing.map(({ at }) => Date.parse(at))), reached)
-  const checkpoints: Checkpoint[] = []
-  for (const [number, leaves] of leavesNeeded(places.values(), log.number)) {
-    const found = number === log.number ? await ofGrowing(reached, number, leaves) : await newestCheckpoint(db, number)
-    if (found === undefined) return waitingFor(log, log.fromAt.getTime(), reached)
-    if (found === 'unwitnessed')
-      return {
-        againMs: soonestMs,
-        waitsFor: `The witnesses of the log have not cosigned its checkpoint yet; they are given a minute. ${byItself}`,
-      }
-    checkpoints.push(found)
+  const places = [...found.values()]
+  const newest = await ofGrowing(reached, log.number, leavesNeeded(places, log.number))
+  if (newest === undefined) return waitingFor(log, log.fromAt.getTime(), reached)
+  if (newest === 'unwitnessed')
+    return {
+      againMs: soonestMs,
+      waitsFor: `The witnesses of the log have not cosigned its checkpoint yet; they are given a minute. ${byItself}`,
+    }
+  const logs = new Set([...places.map((place) => place.log), ...(await logsOfStories())])
+  // The log was left meanwhile, and its head is not known to be its last.
+  if (Math.max(...logs) > log.number) return await chooseCheckpoints(reached, entries, logsOfStories)
+  const checkpoints = [newest]
+  for (const number of logs) {
+    if (number === log.number) continue
+    const last = await newestCheckpoint(db, number)
+    if (last === undefined) return waitingFor(log, log.fromAt.getTime(), reached)
+    checkpoints.push(last)
   }
   return { checkpoints }
 }

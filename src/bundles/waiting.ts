@@ -1,6 +1,7 @@
 import type { Engines } from '../engines/engines.ts'
 import type { Checkpoint } from '../ledger/log/checkpoints.ts'
 import type { Contents } from './contents.ts'
+import { logsOfStories } from './continuity.ts'
 import { disclosedEntries } from './entries.ts'
 import { playsInBrowsers } from './playing.ts'
 import { chooseCheckpoints, type Waiting } from './proven.ts'
@@ -34,4 +35,8 @@ export const readiness = async (
   contents: Contents,
 ): Promise<{ checkpoints: Checkpoint[] } | Waiting> =>
   (await untilPlayable(engines, contents)) ??
-  (await chooseCheckpoints(engines, await disclosedEntries(engines.db, contents)))
+  (await chooseCheckpoints(
+    engines,
+    await disclosedEntries(engines.db, contents),
+    async () => await logsOfStories(engines.db, contents),
+  ))

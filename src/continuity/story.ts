@@ -9,7 +9,7 @@ import {
   type RecordingId,
 } from '../base/ids.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
-import { placesOf } from '../ledger/log/proofs.ts'
+import { type Place, placesOf } from '../ledger/log/proofs.ts'
 import { type Act, actOf, type EntryRow, type Standing } from './act.ts'
 import type { Facts } from './facts.ts'
 import type { LogView } from './log-view.ts'
@@ -121,6 +121,23 @@ export const actsAfter = async (
     return actOf(row, see, around)
   })
   return { acts, next: more.length > on + limit ? toldBy(acts, told) : null }
+}
+
+/** Beyond every entry: of a story that does not end at one. */
+export const beyondAll = 'ffffffff-ffff-7fff-bfff-ffffffffffff' as EntryId
+
+const placesAtOnce = 1000
+
+/** Where the acts of a story stand in the log, so many at a time; of those that are no leaves yet, nothing. */
+export async function* placesIn(db: Db, { subjects, clip }: Scope): AsyncGenerator<Place[]> {
+  const range = { until: beyondAll, limit: placesAtOnce }
+  for (let after: EntryId | undefined; ; ) {
+    const found = await nextEntries(db, subjects, clip, { ...range, after })
+    const ids = found.map(({ id }) => id)
+    yield [...(await placesOf(db, ids)).values()]
+    if (ids.length < placesAtOnce) return
+    after = ids.at(-1)
+  }
 }
 
 /** Every act of a story, oldest first, a hundred at a time: each read by itself, so that no transaction spans them. */

@@ -8,6 +8,7 @@ import { type BundleId, type CaseId, type ExhibitId, newId, type RecordingId } f
 import { type NoteKey, vkeyOf } from '../../src/base/note.ts'
 import { tilePath } from '../../src/base/tiles.ts'
 import { readBundle, requestBundle } from '../../src/bundles/actions.ts'
+import { chosenCheckpoints } from '../../src/bundles/queries.ts'
 import { verifyBundle } from '../../src/bundles/verify.ts'
 import { inTransaction } from '../../src/engines/postgres.ts'
 import { cosignNewest } from '../../src/ledger/cosigning/witnesses.ts'
@@ -45,6 +46,7 @@ import { aDock, sendFile, take } from '../footsteps.ts'
 import { writeEntries } from '../logged.ts'
 import { movedClock } from '../retained.ts'
 import { asRotating } from '../rotated.ts'
+import { storyOf } from '../stories.ts'
 import { startWitness } from '../witnessing.ts'
 
 let engines: TestEngines
@@ -223,6 +225,103 @@ test('of entries in a log that was left, the proofs stand on the last head of th
   // The log that was left proves what stands in it to whoever has its key, and not to whoever has the other alone.
   const alone = await verifyBundle(top, { logKeys: logKeysIn({ logs: [keys.logs[1]] }, '') })
   expect(alone.findings.map(({ kind, path: at }) => `${kind} ${at}`)).toEqual(['checkpoint proofs/checkpoint-1'])
+})
+
+/** Acts that no bundle ever tells, as leaves of the log that grows now. */
+const watchedTimes = async (times: number): Promise<void> => {
+  const subject = { type: 'recording', id: recording } as const
+  const actor = { kind: 'person', id: asha.id, role: 'investigator' } as const
+  const viewed = { operation: 'consultation', action: 'recording.viewing', subject, actor, purpose: 'Why' } as const
+  for (let time = 0; time < times; time++)
+    await inTransaction(engines.db, async (tx) => await record(tx, clock, viewed))
+  await published(engines)
+}
+
+/** The acts that the statement of AB/1 lists of each log, by their places, and how many it says there are. */
+const listed = async (top: string) => {
+  const text = await readable(top, 'data/exhibits/AB_1/continuity.pdf')
+  const places = [...text.matchAll(/In the log: place (\d+) of (\S+), under the signed head above/g)]
+  const acts = Number(/End of the list: (\d+) acts\./.exec(text)?.[1])
+  return { acts, places: places.map(([, index, origin]) => `${index} of ${origin}`) }
+}
+
+/** The statement of AB/1 as the store has it now, by way of a folder of its own. */
+const statementOf = async (id: BundleId, name: string): Promise<Buffer> => {
+  const into = await mkdtemp(path.join(folder, name))
+  return await readFile(path.join(await unpacked(engines, id, into), 'data/exhibits/AB_1/continuity.pdf'))
+}
+
+describe('of footage over whose life the key of the log was rotated twice', () => {
+  test('a statement lists every act, also those of a log in which nothing that is disclosed stands', async () => {
+    const sue = await someone(engines, ['supervisor'])
+    await published(engines)
+    await using owner = asRotating(engines)
+    await rotateLogKey(owner)
+    await watchedTimes(5)
+    await rotateLogKey(owner)
+    await watchedTimes(2)
+    const id = await ask()
+    expect((await makeNow(engines, id)).failure).toBeNull()
+    const { top, verdict } = await verified(id)
+    const logs = await engines.db.selectFrom('logs').selectAll().orderBy('number', 'desc').execute()
+    expect(verdict.proofs.heads.map(({ path: at, origin }) => [at, origin]).sort()).toEqual([
+      ['proofs/checkpoint', logs[0]?.origin],
+      ['proofs/checkpoint-1', logs[2]?.origin],
+      ['proofs/checkpoint-2', logs[1]?.origin],
+    ])
+    const entries = (await checkedBag(top)).files.filter((name) => name.endsWith('.tlog-proof'))
+    for (const name of entries) expect(await readable(top, name)).not.toContain(`\n\n${logs[1]?.origin}\n`)
+    const chosen = await chosenCheckpoints(engines.db, id)
+    const story = await storyOf(engines, sue, { type: 'recording', id: recording })
+    const under = story.filter(({ origin, index }) =>
+      chosen.some((head) => head.origin === origin && index !== null && index < head.size),
+    )
+    expect(under.filter(({ origin }) => origin === logs[1]?.origin)).toHaveLength(5)
+    const { acts, places } = await listed(top)
+    expect(places).toEqual(under.map(({ origin, index }) => `${index} of ${origin}`))
+    expect(acts).toBe(under.length)
+  })
+
+  test('one of a bundle that was begun before is the same bytes, and leaves out what came after its head', async () => {
+    const id = await ask()
+    let calls = 0
+    const lost = makeNow(engines, id, {
+      fence: async () => {
+        calls += 1
+        if (calls === 4) throw new Error('killed')
+      },
+    })
+    await expect(lost).rejects.toThrow('killed')
+    const first = await statementOf(id, 'first')
+    await watchedTimes(3)
+    await using owner = asRotating(engines)
+    await rotateLogKey(owner)
+    await watchedTimes(3)
+    await rotateLogKey(owner)
+    await watchedTimes(3)
+    expect((await makeNow(engines, id, { attempt: 2 })).state).toBe('ready')
+    expect((await statementOf(id, 'second')).equals(first)).toBe(true)
+    await verified(id)
+  })
+
+  test('a statement is not made under heads that leave out a log between', async () => {
+    await published(engines)
+    await using owner = asRotating(engines)
+    await rotateLogKey(owner)
+    await watchedTimes(1)
+    await rotateLogKey(owner)
+    const id = await ask()
+    for (const log of [1, 3]) {
+      const head = await newestCheckpoint(engines.db, log)
+      if (head === undefined) throw new Error('no head')
+      const { size, note } = head
+      await engines.db.insertInto('bundleCheckpoints').values({ bundle: id, log, size, note }).execute()
+    }
+    await expect(makeNow(engines, id)).rejects.toThrow(
+      /^the act at place \d+ of \S+ is under no head .* ask for a new one$/,
+    )
+    expect(await zipIn(engines, id)).toBeNull()
+  })
 })
 
 test('of a recording of which only a part came into custody there is no receipt, and an entry speaks for it', async () => {
