@@ -2,9 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { type NoteKey, parseVkey } from '../base/note.ts'
 import { checkProof, leafOfDisclosed, logKeysIn, type ProvenLeaf } from '../ledger/log/verify-proof.ts'
 import { Failure } from './failure.ts'
+import type { VerifyOptions } from './verify-demands.ts'
 import { printable } from './words.ts'
-
-export type ProofOptions = { key?: string; entry?: string; witness?: string[]; json?: true }
 
 export const isProof = (text: string): boolean => text.startsWith('c2sp.org/tlog-proof@')
 
@@ -47,7 +46,7 @@ export const proofInLines = ({ origin, index, size, leaf, witnessed }: ProvenLea
 /** Checks the proof in this text; `leaf` where it is known from a statement. Throws Failure when what is needed is missing. */
 export const judgeProof = async (
   text: string,
-  { key, witness = [] }: ProofOptions,
+  { key, witness = [] }: VerifyOptions,
   leaf: Buffer | null,
 ): Promise<ProvenLeaf | { fault: string }> => {
   if (key === undefined) throw new Failure('A proof is checked with the key of the log: give it with --key.')
@@ -55,7 +54,7 @@ export const judgeProof = async (
 }
 
 /** Tells whether a proof by itself, or with a disclosed entry, is right. Answers whether it is. */
-export const tellOfProof = async (text: string, options: ProofOptions): Promise<boolean> => {
+export const tellOfProof = async (text: string, options: VerifyOptions): Promise<boolean> => {
   const leaf = options.entry === undefined ? null : leafOfDisclosed(jsonOf(await readFile(options.entry, 'utf8')))
   if (options.entry !== undefined && leaf === null)
     throw new Failure(`${options.entry} is no disclosed entry: {entry, salt, parts} as JSON.`)

@@ -1,11 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { sidecarType } from '../custody/sidecar.ts'
-import { NotVerified, type PublicKey, typeOf } from '../custody/verify-receipt.ts'
+import { NotVerified, type PublicKey } from '../custody/verify-receipt.ts'
 import { type VerifiedSidecar, verifySidecar } from '../custody/verify-sidecar.ts'
 import { printable } from './words.ts'
-
-export const isSidecar = (text: string): boolean => typeOf(text.trim()) === sidecarType
 
 /** The objects that a sidecar names lie beside it, under the last part of their keys. Null where one does not. */
 const besideOf = (sidecar: string) => async (key: string) => {

@@ -256,4 +256,6 @@ test('exhibit verify tells of a sidecar in a folder what it states, and names an
   expect(out).toMatch(/^✓ .*\n✓ Every object .*\n✓ Its receipt is right/)
   expect(out).toContain(recordingId)
   expect(code).toBe(0)
+  const more = await runCommand(['verify', sidecar, '--key', keys, '--proof', 'garbage'])
+  expect(more).toMatchObject({ code: 1, out: '', err: expect.stringMatching(/^--proof goes with a receipt or/) })
 })
