@@ -40,7 +40,7 @@ const waitingFor = (log: LogRow | undefined, since: number, { clock, config }: R
 
 /** How many leaves of the log that grows these entries need; it has a checkpoint in every bundle. */
 const leavesNeeded = (places: readonly Place[], current: number): number =>
-  Math.max(1, ...places.filter(({ log }) => log === current).map(({ index }) => index + 1))
+  places.reduce((most, { log, index }) => (log === current ? Math.max(most, index + 1) : most), 1)
 
 const ofGrowing = async (
   reached: Reached,

@@ -5,6 +5,7 @@ import { inTransaction, type Tx } from '../engines/postgres.ts'
 import type { RecordingRow } from '../engines/tables.ts'
 import type { Outcome, Run } from '../jobs/catalogue.ts'
 import { owe } from '../jobs/outbox.ts'
+import { mayAdd, WitnessesSilent } from '../ledger/cosigning/claims.ts'
 import { signingKey } from '../ledger/keys/receipt-keys.ts'
 import { currentLog } from '../ledger/log/log.ts'
 import { signStatement } from '../ledger/statement.ts'
@@ -15,7 +16,7 @@ import { factsAbout, noteSidecar, placesAbout, recordingToKeep, takeSidecar } fr
 
 type Job = Pick<Run, 'fence' | 'progress' | 'signal'>
 
-/** How long it is until a sidecar is looked at again that waits for a halted log. */
+/** How long it is until a sidecar is looked at again that waits for the log. */
 const haltedMs = 60_000
 
 /** Its original is deleted, or was never more than a second object of another. */
@@ -28,8 +29,9 @@ const isGone = ({ status, duplicateOf, quarantinedBecause }: RecordingRow): bool
  * gone is deleted. Repeatable; of several attempts one after the other writes.
  */
 export const keepSidecar = async (engines: Engines, id: RecordingId, run: Job): Promise<Outcome> => {
+  const sound = await isSound(engines, run.signal)
   try {
-    return await inTransaction(engines.db, async (tx) => await keepIn(tx, engines, id, run))
+    return await inTransaction(engines.db, async (tx) => await keepIn(tx, engines, id, run, sound))
   } catch (error) {
     // Whoever stood still for long may have written when nothing kept an erasure waiting any more.
     await clearIfGone(engines, id).catch(() => undefined)
@@ -37,16 +39,29 @@ export const keepSidecar = async (engines: Engines, id: RecordingId, run: Job): 
   }
 }
 
-const keepIn = async (tx: Tx, engines: Engines, id: RecordingId, run: Job): Promise<Outcome> => {
+/** Whether this database is known to be no older than the log. */
+const isSound = async (engines: Engines, signal: AbortSignal): Promise<boolean> => {
+  try {
+    return await mayAdd(engines, signal)
+  } catch (error) {
+    if (error instanceof WitnessesSilent) return false
+    throw error
+  }
+}
+
+const keepIn = async (tx: Tx, engines: Engines, id: RecordingId, run: Job, sound: boolean): Promise<Outcome> => {
   const found = await recordingToKeep(tx, id)
   if (found === undefined) return { outcome: 'skipped', because: 'there is no such recording' }
   const { recording, erasing } = found
-  if (!erasing && !isGone(recording) && (await currentLog(tx))?.halted) {
+  if (!erasing && !isGone(recording) && (!sound || (await currentLog(tx))?.halted)) {
     // What the log had, and this database perhaps has not, may stand in the sidecar alone.
     await run.fence(tx)
     const dueAt = new Date(engines.clock.now().getTime() + haltedMs)
     await owe(tx, engines.clock, 'keep-sidecar', { recordingId: id }, { cause: null, dueAt })
-    return { outcome: 'skipped', because: 'the log is halted: the sidecar stays as it is meanwhile' }
+    return {
+      outcome: 'skipped',
+      because: 'the log is halted, or no witness says how far it had grown: the sidecar stays as it is meanwhile',
+    }
   }
   await takeSidecar(tx, id)
   if (erasing) return { outcome: 'skipped', because: 'the recording is being erased' }

@@ -346,6 +346,7 @@ test('members read how far it is; whoever waits for it does so without an entry 
     failure: null,
     size: null,
     sha256: null,
+    gone: null,
     askedAt: expect.any(String),
     endedAt: null,
   })

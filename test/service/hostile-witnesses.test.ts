@@ -186,7 +186,7 @@ test('a witness that never answers is given up after ten seconds, and those besi
     witnessKey('witness.example/halting'),
   )
   const own = withWitnesses(engines, silent.entry, halting.entry, `${vkeyOf(good.key)} ${good.url}`)
-  const size = await grow(own, 3)
+  const size = await grow(engines, 3)
   const began = performance.now()
   let over = false
   const cosigning = cosignNewest(own).finally(() => {

@@ -77,7 +77,7 @@ describe('a witness that others run', () => {
     const gone = await hostileWitness(says(200, ''))
     await gone[Symbol.asyncDispose]()
     const own = withWitnesses(engines, one.entry, gone.entry, two.entry)
-    const size = await grow(own, 4)
+    const size = await grow(engines, 4)
     expect(await cosignNewest(own)).toBe(2)
     expect(await cosigners(own, size)).toEqual(['witness.example/one', 'witness.example/two'])
     // In the store their lines stand in the order in which they came.
@@ -216,6 +216,7 @@ describe('a database that is older than the log', () => {
     expect((await logOf(own.db)).halted).toBeNull()
     await using witness = await witnessFor(engines, 'witness.example/one')
     const again = withWitnesses(engines, silent.entry, witness.entry)
+    expect(await cosignNewest(again)).toBe(1)
     expect(await sequence(again)).toBe(3)
     // Once it has asked, none holds it up.
     await witness[Symbol.asyncDispose]()

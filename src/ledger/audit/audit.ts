@@ -60,7 +60,7 @@ export const auditLedger = async (
   const known = await allLogs(db)
   // Before the database is asked how far it is: meanwhile both go on.
   const asked = new Map(
-    await Promise.all(known.map(async (log) => [log.number, await seenByWitnesses({ config }, log)] as const)),
+    await Promise.all(known.map(async (log) => [log.number, await seenByWitnesses({ config, db }, log)] as const)),
   )
   const followed = await followedLogs(db)
   lookForGone(known, followed, findings)

@@ -2,7 +2,7 @@ import { cosignedAt, openCheckpoint, parseCheckpointText } from '../../base/chec
 import { isLineOf, type NoteKey, parseNote, parseVkey } from '../../base/note.ts'
 import type { LogRow } from '../../engines/ledger-tables.ts'
 import type { Db } from '../../engines/postgres.ts'
-import type { Seen } from '../cosigning/asking.ts'
+import { isSilent, type Seen } from '../cosigning/asking.ts'
 import type { PublishedNote } from '../log/published.ts'
 import type { Claim } from './claims.ts'
 import { cosignatureRows } from './database-queries.ts'
@@ -49,6 +49,9 @@ export const storedClaims = (
     return []
   })
 
+const isOfOrigin = (note: string, origin: string): boolean =>
+  parseCheckpointText(parseNote(note)?.text ?? '')?.origin === origin
+
 /** What the witnesses themselves show of a log, and the names of those that do not say what they have seen. */
 export const shownClaims = (
   { number, origin }: LogRow,
@@ -57,13 +60,15 @@ export const shownClaims = (
 ): { shown: Claim[]; unasked: string[] } => {
   const shown: Claim[] = []
   const unasked: string[] = []
-  for (const { witness, note, head } of seen) {
+  for (const one of seen) {
+    const { witness, note, head } = one
     const { name } = witness.key
     if (head !== null) shown.push({ kind: 'witnessed-root', object: name, size: head.size, root: head.root })
-    else if (typeof note !== 'string') unasked.push(...(note === null ? [] : [name]))
-    else if (isCosigned(note, witness.key) && parseCheckpointText(parseNote(note)?.text ?? '')?.origin === origin)
+    else if (typeof note === 'string' && isOfOrigin(note, origin) && isCosigned(note, witness.key)) {
       findings.note('witnessed-unsigned', number, { object: name })
-    else unasked.push(name)
+      continue
+    }
+    if (isSilent(one)) unasked.push(name)
   }
   return { shown, unasked }
 }

@@ -3,32 +3,55 @@ import type { Engines } from '../../engines/engines.ts'
 import type { LogRow } from '../../engines/ledger-tables.ts'
 import type { ConfiguredWitness } from '../../engines/witness-list.ts'
 import { logKeyOf } from '../log/log.ts'
-import { seenBy, WitnessFailed } from './exchange.ts'
+import { newestCheckpointRow } from '../log/queries.ts'
+import { seenBy, sizeSeen, WitnessFailed } from './exchange.ts'
 
 /**
- * What a witness shows of a log as the newest that it has seen: null where it has seen nothing of it, undefined where it did
- * not answer. `head` is null unless the log itself signed it.
+ * What a witness says of a log. `note` is what it serves: null where it serves nothing, undefined where it did not answer;
+ * `head` is null unless the log itself signed that. `size` is how many leaves it has seen, null where it does not say;
+ * `unshown`: it says that these are more than it shows, and more than are published here.
  */
-export type Seen = { witness: ConfiguredWitness; note: string | null | undefined; head: TreeHead | null }
+export type Seen = {
+  witness: ConfiguredWitness
+  note: string | null | undefined
+  head: TreeHead | null
+  size: number | null
+  unshown: boolean
+}
+
+/** Whether it is not known from it how far it has seen the log grow. */
+export const isSilent = ({ size, unshown }: Seen): boolean => size === null || unshown
 
 const answerMs = 10_000
 
+const orUndefined = (error: unknown): undefined => {
+  if (!(error instanceof WitnessFailed)) throw error
+}
+
 /** Asks every configured witness, all at once; when the signal aborts, those that have not answered did not. */
 export const seenByWitnesses = async (
-  { config }: { config: Pick<Engines['config'], 'LEDGER_WITNESSES'> },
+  { config, db }: { config: Pick<Engines['config'], 'LEDGER_WITNESSES'>; db: Engines['db'] },
   log: LogRow,
   stopping?: AbortSignal,
 ): Promise<Seen[]> => {
+  if (config.LEDGER_WITNESSES.length === 0) return []
   const key = logKeyOf(log)
+  const published = async () => await newestCheckpointRow(db, log.number)
+  const ours = await published()
   const time = AbortSignal.timeout(answerMs)
   const signal = stopping === undefined ? time : AbortSignal.any([time, stopping])
-  return await Promise.all(
-    config.LEDGER_WITNESSES.map(async (witness) => {
-      const note = await seenBy(witness, log.origin, signal).catch((error: unknown) => {
-        if (error instanceof WitnessFailed) return undefined
-        throw error
-      })
-      return { witness, note, head: typeof note === 'string' ? openCheckpoint(note, key) : null }
-    }),
-  )
+  const seenByOne = async (witness: ConfiguredWitness): Promise<Seen> => {
+    const [note, named] = await Promise.all([
+      seenBy(witness, log.origin, signal).catch(orUndefined),
+      ours === undefined ? undefined : sizeSeen(witness, ours, signal).catch(orUndefined),
+    ])
+    const head = typeof note === 'string' ? openCheckpoint(note, key) : null
+    const served = note === null ? 0 : (head?.size ?? null)
+    // Before the first checkpoint there is nothing to show it, and no history to lose.
+    const size = named ?? (ours === undefined || head !== null ? served : null)
+    const shown = Math.max(head?.size ?? 0, ours?.size ?? 0)
+    const unshown = size !== null && size > shown && size > ((await published())?.size ?? 0)
+    return { witness, note, head, size, unshown }
+  }
+  return await Promise.all(config.LEDGER_WITNESSES.map(seenByOne))
 }

@@ -3,11 +3,12 @@ import { rootAt } from '../../base/merkle.ts'
 import type { Engines } from '../../engines/engines.ts'
 import type { LogRow } from '../../engines/ledger-tables.ts'
 import type { ConfiguredWitness } from '../../engines/witness-list.ts'
-import { logKeyOf } from '../log/log.ts'
-import { witnessedNotes } from '../log/published.ts'
+import { publishedBefore } from '../log/head.ts'
+import { currentLog, logKeyOf } from '../log/log.ts'
+import { type PublishedNote, storedNotes, witnessedNotes } from '../log/published.ts'
 import { halt, newestCheckpointRow, numberedSize } from '../log/queries.ts'
 import { hashesOf } from '../log/tree.ts'
-import { seenByWitnesses } from './asking.ts'
+import { isSilent, type Seen, seenByWitnesses } from './asking.ts'
 import { servedBy, WitnessFailed } from './exchange.ts'
 
 type Reached = Pick<Engines, 'db' | 'log' | 'store'>
@@ -63,26 +64,61 @@ export const lookAtClaim = async (
   return await holdAgainst(engines, of, witness, served)
 }
 
-/**
- * What a process asks before it adds to a log: where a database and a bucket were restored together they agree with one
- * another, and others alone know that the log had gone further. Answers whether it may go on, else the log is halted, in
- * words. Throws while none of the configured witnesses answers: proofs are better late than of a second history.
- */
-export const mayGoOn = async (
-  engines: Reached & Pick<Engines, 'config'>,
-  of: LogRow,
-  stopping: AbortSignal | undefined,
-): Promise<boolean> => {
+/** No witness says how far it has seen the log grow, and one that may know more is among them. */
+export class WitnessesSilent extends Error {}
+
+const inWords = ({ witness, size }: Seen): string =>
+  size === null ? witness.key.name : `${witness.key.name}, which speaks of ${size} leaves and does not show them`
+
+const largestOf = (notes: readonly PublishedNote[]): PublishedNote | undefined =>
+  notes.filter(({ head }) => head !== null).toSorted((one, other) => other.size - one.size)[0]
+
+/** Holds what the ledger bucket has of the log against the database, which numbers before anything is published. */
+const holdAgainstBucket = async (engines: Reached, of: LogRow): Promise<'halted' | 'fits'> => {
+  const { db, store } = engines
+  const [own, cosigned] = [largestOf(await storedNotes(store, of)), largestOf(await witnessedNotes(store, of))]
+  // Not before: meanwhile others number, publish and have it cosigned.
+  const leaves = await numberedSize(db, of.number)
+  if (own !== undefined && own.size > leaves) return await stop(engines, of, publishedBefore(own.size, leaves))
+  if (cosigned === undefined || cosigned.size <= leaves) return 'fits'
+  return await stop(engines, of, older(`${cosigned.key} in the ledger bucket`, cosigned.size, leaves))
+}
+
+const mayGoOn = async (engines: Asking, of: LogRow, stopping: AbortSignal | undefined): Promise<boolean> => {
+  if ((await holdAgainstBucket(engines, of)) === 'halted') return false
   const seen = await seenByWitnesses(engines, of, stopping)
-  if (seen.length > 0 && seen.every(({ note }) => note === undefined))
-    throw new Error(
-      `no witness says how far it has seen the log grow (${seen.map(({ witness }) => witness.key.name).join(', ')}): nothing is added to it before one does`,
-    )
   for (const { witness, note = null } of seen)
     if ((await holdAgainst(engines, of, witness, note)) === 'halted') return false
-  const leaves = await numberedSize(engines.db, of.number)
-  const newest = (await witnessedNotes(engines.store, of)).findLast(({ head }) => head !== null)
-  if (newest === undefined || newest.size <= leaves) return true
-  await stop(engines, of, older(`${newest.key} in the ledger bucket`, newest.size, leaves))
+  const silent = seen.filter(isSilent)
+  // One that has seen nothing cannot speak for another that has.
+  if (silent.length === 0 || seen.some((one) => !isSilent(one) && one.size !== 0)) return true
+  throw new WitnessesSilent(
+    `no witness says how far it has seen the log grow (${silent.map(inWords).join('; ')}): nothing is added to it before one does`,
+  )
+}
+
+type Asking = Reached & Pick<Engines, 'config'>
+
+/** What was found by each process: it holds as long as the process does. */
+const found = new WeakMap<object, Promise<boolean>>()
+
+/**
+ * What a process asks before it adds to the log, or writes over what may be the last copy of what the log had. Where a
+ * database and a bucket were restored together they agree with one another, and others alone know that the log had gone
+ * further. Answers whether it may go on; where it must not, the log is halted, in words. Throws WitnessesSilent: proofs are
+ * better late than of a second history.
+ */
+export const mayAdd = async (engines: Asking, stopping?: AbortSignal): Promise<boolean> => {
+  const log = await currentLog(engines.db)
+  if (log === undefined || log.halted !== null) return false
+  const asking = found.get(engines) ?? mayGoOn(engines, log, stopping)
+  found.set(engines, asking)
+  try {
+    if (await asking) return true
+  } catch (error) {
+    found.delete(engines)
+    throw error
+  }
+  found.delete(engines)
   return false
 }

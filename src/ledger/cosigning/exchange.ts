@@ -52,20 +52,22 @@ export type Shown = { old: number; path: readonly Buffer[]; note: string }
 /** Of the answer to a submission: its lines, the size that it has instead, or that it does not believe the proof. */
 export type Reply = { lines: string } | { size: number } | 'inconsistent'
 
-export const submit = async ({ url }: ConfiguredWitness, shown: Shown, signal: AbortSignal): Promise<Reply> => {
-  const lines = shown.path.map((hash) => `${hash.toString('base64')}\n`)
-  const { status, text } = await ask(
-    `${url}/add-checkpoint`,
-    signal,
-    `old ${shown.old}\n${lines.join('')}\n${shown.note}`,
-  )
+const add = async ({ url }: ConfiguredWitness, { old, path, note }: Shown, signal: AbortSignal): Promise<Answer> => {
+  const lines = path.map((hash) => `${hash.toString('base64')}\n`)
+  return await ask(`${url}/add-checkpoint`, signal, `old ${old}\n${lines.join('')}\n${note}`)
+}
+
+const replyIn = ({ status, text }: Answer, old: number): Reply => {
   if (status === 200) return { lines: text }
   if (status === 422) return 'inconsistent'
   if (status !== 409) throw new WitnessFailed('refused', `it answers with the status ${status}`)
   const size = parseWhole(text.replace(/\n$/, ''))
-  if (size === null || size === shown.old) throw new WitnessFailed('nonsense', 'it names no other size')
+  if (size === null || size === old) throw new WitnessFailed('nonsense', 'it names no other size')
   return { size }
 }
+
+export const submit = async (witness: ConfiguredWitness, shown: Shown, signal: AbortSignal): Promise<Reply> =>
+  replyIn(await add(witness, shown, signal), shown.old)
 
 /** Seconds since the Unix epoch. */
 type Times = { from: number; to: number }
@@ -102,7 +104,28 @@ export const servedBy = async (
   return status === 200 ? text : null
 }
 
-/** The same, for whoever has to know that it serves none: throws WitnessFailed where it does not say that. */
+const anyTime: Times = { from: 0, to: Number.POSITIVE_INFINITY }
+
+/**
+ * How many leaves of a log a witness has seen. It is shown a checkpoint of `size` leaves that it may have: what it serves may
+ * be old, or nothing at all, but whoever submits what it has left behind is told its size. 0 where it does not know the log.
+ * Throws WitnessFailed.
+ */
+export const sizeSeen = async (
+  witness: ConfiguredWitness,
+  { size, note }: { size: number; note: string },
+  signal: AbortSignal,
+): Promise<number> => {
+  const answer = await add(witness, { old: size, path: [], note }, signal)
+  if (answer.status === 404) return 0
+  const reply = replyIn(answer, size)
+  if (reply === 'inconsistent') throw new WitnessFailed('refused', 'it does not see that the log only grew')
+  if ('size' in reply) return reply.size
+  cosignatureIn(reply.lines, parseNote(note)?.text ?? '', witness.key, anyTime)
+  return size
+}
+
+/** The same as `servedBy`, for whoever has to know that it serves none: throws WitnessFailed where it does not say that. */
 export const seenBy = async (
   witness: ConfiguredWitness,
   origin: string,

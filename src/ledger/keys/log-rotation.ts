@@ -7,6 +7,7 @@ import { makeMetrics } from '../../engines/metrics.ts'
 import { inTransaction, type Tx } from '../../engines/postgres.ts'
 import type { ReceiptKey } from '../../engines/receipt-key.ts'
 import { putNextInPlace, readKeyOf } from '../../engines/signing-key.ts'
+import { WitnessesSilent } from '../cosigning/claims.ts'
 import { cosignNewest } from '../cosigning/witnesses.ts'
 import { newestCheckpoint } from '../log/checkpoints.ts'
 import { newestStored } from '../log/head.ts'
@@ -65,10 +66,16 @@ const numberAfter = async ({ store }: Rotating, old: LogRow): Promise<number> =>
 
 const publishSeconds = 60
 
+/** Where all is published nothing is added, and nobody has to be asked for it. */
+const ifSilent = (error: unknown): WitnessesSilent => {
+  if (error instanceof WitnessesSilent) return error
+  throw error
+}
+
 /** Waits until every numbered leaf is published. The caller keeps others from numbering more. */
 const untilPublished = async (engines: Rotating, tx: Tx, old: LogRow): Promise<void> => {
   for (const limit = performance.now() + publishSeconds * 1000; ; await delay(200)) {
-    await sequence(engines)
+    const silent = await sequence(engines).then(() => undefined, ifSilent)
     const now = await currentLog(tx)
     if (now?.number !== old.number) throw new NotRotated('The log was rotated meanwhile. Nothing was changed.')
     if (now.halted !== null)
@@ -82,6 +89,10 @@ const untilPublished = async (engines: Rotating, tx: Tx, old: LogRow): Promise<v
         `The log was published with ${stored} leaves and this database has fewer: it is an older one. Nothing was changed: run exhibit ledger recover.`,
       )
     if (stored === published && published === (await numberedSize(tx, old.number))) return
+    if (silent !== undefined)
+      throw new NotRotated(
+        `Leaves of the log are not under a checkpoint yet, and ${silent.message}. Nothing was changed: see that a witness answers, or take those that are gone out of LEDGER_WITNESSES, and run this again.`,
+      )
     if (performance.now() > limit)
       throw new NotRotated(
         'Leaves of the log are not under a checkpoint yet, and nobody publishes them. Nothing was changed: see that a worker and the store are up, and run this again.',

@@ -8,6 +8,10 @@ import { logKey } from './tree.ts'
 /** What is there contradicts itself: nothing may go on without a person. The message is for an operator. */
 export class Contradiction extends Error {}
 
+/** What an operator reads where the store has a checkpoint of `size` leaves and the database has only numbered so many. */
+export const publishedBefore = (size: number, leaves: number): string =>
+  `The log was published with ${size} leaves and this database has ${leaves}: it is an older one. Run exhibit ledger recover.`
+
 /** A published state of a log. */
 export type Stored = { size: number; root: Buffer }
 

@@ -4,8 +4,8 @@ import { emptyRoot } from '../../base/merkle.ts'
 import { fullWidth, tilePath, tilesSince } from '../../base/tiles.ts'
 import type { Engines } from '../../engines/engines.ts'
 import type { LogRow } from '../../engines/ledger-tables.ts'
-import { mayGoOn } from '../cosigning/claims.ts'
-import { Contradiction, forgetOldStored, newestStored, type Stored } from './head.ts'
+import { mayAdd } from '../cosigning/claims.ts'
+import { Contradiction, forgetOldStored, newestStored, publishedBefore, type Stored } from './head.ts'
 import { currentLog } from './log.ts'
 import { inTurns, publish } from './publishing.ts'
 import {
@@ -41,10 +41,7 @@ const standing = async (engines: Reached, log: LogRow, most: number): Promise<St
   const numbered = await numberedSize(engines.db, log.number)
   if (stored.size === published.size && !stored.root.equals(published.root))
     throw new Contradiction(`Two checkpoints of ${published.size} leaves differ. Run exhibit ledger audit.`)
-  if (stored.size > numbered)
-    throw new Contradiction(
-      `The log was published with ${stored.size} leaves and this database has ${numbered}: it is an older one. Run exhibit ledger recover.`,
-    )
+  if (stored.size > numbered) throw new Contradiction(publishedBefore(stored.size, numbered))
   if (stored.size > published.size) return { published, next: stored.size, more: true }
   const added = numbered - published.size < most ? await numberEntries(engines.db, most) : 0
   const next = Math.min(numbered + added, published.size + most)
@@ -63,16 +60,6 @@ const clean = async ({ db, store }: Reached, log: LogRow, to: number): Promise<v
       await Promise.all(keys.map(async (key) => await store.delete('ledger', key)))
   })
   await db.updateTable('logs').set({ cleanedSize: to }).where('number', '=', log.number).execute()
-}
-
-/** Those that have asked the witnesses: what they found holds as long as the process does. */
-const asked = new WeakSet<object>()
-const mayAdd = async (engines: Reached, signal: AbortSignal | undefined): Promise<boolean> => {
-  if (asked.has(engines)) return true
-  const log = await currentLog(engines.db)
-  if (log === undefined || log.halted !== null || !(await mayGoOn(engines, log, signal))) return false
-  asked.add(engines)
-  return true
 }
 
 const publishers = new WeakMap<object, string>()

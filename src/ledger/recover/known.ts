@@ -2,7 +2,7 @@ import { openCheckpoint } from '../../base/checkpoint.ts'
 import type { Engines } from '../../engines/engines.ts'
 import type { LogRow } from '../../engines/ledger-tables.ts'
 import type { Given } from '../audit/witnessed.ts'
-import { seenByWitnesses } from '../cosigning/asking.ts'
+import { isSilent, seenByWitnesses } from '../cosigning/asking.ts'
 import { logKeyOf } from '../log/log.ts'
 import { storedNotes, witnessedNotes } from '../log/published.ts'
 import { newestCheckpointRow } from '../log/queries.ts'
@@ -25,13 +25,13 @@ const ofStore = async ({ store }: Pick<Engines, 'store'>, log: LogRow): Promise<
   })
 }
 
-const ofWitnesses = async (engines: Pick<Engines, 'config'>, log: LogRow): Promise<AllKnown> => {
+const ofWitnesses = async (engines: Pick<Engines, 'config' | 'db'>, log: LogRow): Promise<AllKnown> => {
   const found: AllKnown = { checkpoints: [], unasked: [] }
-  for (const { witness, note, head } of await seenByWitnesses(engines, log)) {
+  for (const one of await seenByWitnesses(engines, log)) {
+    const { witness, note, head } = one
     const { name } = witness.key
     if (head !== null) found.checkpoints.push({ holder: `The witness ${name}`, ...head, note: note ?? '' })
-    // One that has seen nothing of this log serves nothing of it.
-    else if (note !== null) found.unasked.push(name)
+    if (isSilent(one)) found.unasked.push(name)
   }
   return found
 }
