@@ -50,6 +50,12 @@ const TileBytes = {
   content: { 'application/octet-stream': { schema: Type.String({ format: 'binary' }) } },
 }
 
+/** Where no number names the log, another one may be meant tomorrow; and heads and keys become more. */
+const everAnew = 'no-cache'
+const keptForEver = 'public, max-age=31536000, immutable'
+const ofGrowing =
+  'Of the log that grows: after a change of its key another one. `/ledger/logs/{number}` names one for ever.'
+
 /** As it was sent, since a tile has one address and no other. */
 const pathAfter = (url: string, marker: string): string => {
   const [path = ''] = url.split('?')
@@ -64,16 +70,13 @@ export const logRoutes =
 
     const sendCheckpoint = async (reply: FastifyReply, log?: number): Promise<FastifyReply> => {
       const note = await checkpointServed(engines, log)
-      return await reply
-        .type('text/plain; charset=utf-8')
-        .header('cache-control', `public, max-age=${interval}`)
-        .send(note)
+      return await reply.type('text/plain; charset=utf-8').header('cache-control', everAnew).send(note)
     }
     const sendTile = async (reply: FastifyReply, path: string, log?: number): Promise<FastifyReply> => {
       const bytes = await tileServed(engines, `tile/${path}`, log)
       return await reply
         .type('application/octet-stream')
-        .header('cache-control', 'public, max-age=31536000, immutable')
+        .header('cache-control', log === undefined ? everAnew : keptForEver)
         .send(bytes)
     }
 
@@ -83,7 +86,10 @@ export const logRoutes =
 
     app.get(
       '/ledger/checkpoint',
-      { config, schema: { ...checkpointSchema, summary: 'The newest signed head of the log' } },
+      {
+        config,
+        schema: { ...checkpointSchema, summary: 'The newest signed head of the log', description: ofGrowing },
+      },
       async (_request, reply) => await sendCheckpoint(reply),
     )
     app.get(
@@ -93,6 +99,7 @@ export const logRoutes =
         schema: {
           ...tileSchema,
           summary: 'A tile of hashes, or a bundle of leaf data',
+          description: ofGrowing,
           params: Type.Object({ '*': Type.String() }),
         },
       },
@@ -113,6 +120,7 @@ export const logRoutes =
         schema: {
           ...tileSchema,
           summary: 'The same of one of the logs',
+          description: 'It never changes: keep it for as long as you like.',
           params: Type.Object({ ...number, '*': Type.String() }),
         },
       },
@@ -135,8 +143,7 @@ export const logRoutes =
           },
         },
       },
-      async (_request, reply) =>
-        await reply.header('cache-control', 'public, max-age=60').send(await keyDocument(engines.db)),
+      async (_request, reply) => await reply.header('cache-control', everAnew).send(await keyDocument(engines.db)),
     )
 
     app.get(
