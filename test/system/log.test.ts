@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,6 +19,7 @@ import { beginLog } from '../../src/ledger/log/log.ts'
 import { sequence } from '../../src/ledger/log/sequencer.ts'
 import { startTestApi, type TestApi } from '../api.ts'
 import { writeEntries } from '../logged.ts'
+import { outsiderProgram } from '../outsider.ts'
 
 const run = promisify(execFile)
 
@@ -126,15 +127,6 @@ test('a proof is there when the entry is under a checkpoint, is owed before, and
   expect((await get('proofs/not-an-id')).status).toBe(404)
 })
 
-/** The program of docs/verify.md, and nothing of ours. */
-const outsider = async (): Promise<string> => {
-  const page = await readFile(new URL('../../docs/verify.md', import.meta.url), 'utf8')
-  const script = /```python\n(import base64, hashlib.*?)```/s.exec(page)?.[1]
-  if (script === undefined) throw new Error('docs/verify.md has no such program')
-  expect(script.split('\n').length).toBeLessThanOrEqual(101)
-  return script
-}
-
 /** The api as it is, but for what is answered to some paths. */
 const answering = async (instead: ReadonlyMap<string, Buffer>) => {
   const server = createServer(async ({ url = '' }, response) => {
@@ -172,18 +164,18 @@ const secondHistory = async (entry: string) => {
   const text = checkpointText({ origin, size: leaves.length, root: rootOf(leaves) })
   const full = [leaves.slice(0, 256), leaves.slice(256, 512)]
   return [
-    ['checkpoint', Buffer.from(signNote(text, await theKey(), privateKey))],
-    ['tile/0/000', Buffer.concat(full[0] ?? [])],
-    ['tile/0/001', Buffer.concat(full[1] ?? [])],
-    ['tile/0/002.p/190', Buffer.concat(leaves.slice(512))],
-    ['tile/1/000.p/2', Buffer.concat(full.map(rootOf))],
+    ['logs/1/checkpoint', Buffer.from(signNote(text, await theKey(), privateKey))],
+    ['logs/1/tile/0/000', Buffer.concat(full[0] ?? [])],
+    ['logs/1/tile/0/001', Buffer.concat(full[1] ?? [])],
+    ['logs/1/tile/0/002.p/190', Buffer.concat(leaves.slice(512))],
+    ['logs/1/tile/1/000.p/2', Buffer.concat(full.map(rootOf))],
   ] as const
 }
 
 test('an outsider with curl, openssl and the hundred lines of docs/verify.md verifies a proof and the growth of the log', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'exhibit-outsider-'))
   try {
-    await writeFile(join(folder, 'log.py'), await outsider())
+    await writeFile(join(folder, 'log.py'), await outsiderProgram())
     await writeFile(join(folder, 'earlier'), earlier)
     const { vkey } = await theLog()
     const base = `${system.api.url}/api/v1/ledger`
@@ -203,8 +195,8 @@ test('an outsider with curl, openssl and the hundred lines of docs/verify.md ver
     const changed = async (path: string, change: (of: Buffer) => Buffer) => [path, change(await bytes(path))] as const
     const proof = `proofs/${entries[500]}`
     const lies: [readonly (readonly [string, Buffer])[], RegExp][] = [
-      [[await changed('tile/0/002.p/190', (of) => flipped(of, 5))], /tiles are not those of the checkpoint/],
-      [[await changed('tile/entries/001', (of) => flipped(of, 34 * (503 - 256) - 1))], /another leaf/],
+      [[await changed('logs/1/tile/0/002.p/190', (of) => flipped(of, 5))], /tiles are not those of the checkpoint/],
+      [[await changed('logs/1/tile/entries/001', (of) => flipped(of, 34 * (503 - 256) - 1))], /another leaf/],
       [
         [
           await changed(proof, (of) =>
