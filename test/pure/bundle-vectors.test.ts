@@ -114,6 +114,9 @@ describe('the published vector of a bundle', () => {
       await writeFile(file, text)
     }
     await spoil('proofs/entries/1.tlog-proof', /index 3/, 'index 2', /does not lead to the root/)
+    // Their low bits are those of 3: the same path leads up from them.
+    for (const index of [3 + 64, 3 - 64])
+      await spoil('proofs/entries/1.tlog-proof', /index 3/, `index ${index}`, /the tree has no such leaf/)
     await spoil('proofs/entries/1.entry.json', /"allowed"/, '"denied"', /does not lead to the root/)
     await spoil('proofs/entries/1.tlog-proof', /— witness.*\n/, '', /another checkpoint/)
     await spoil('proofs/checkpoint', /\n33\n/, '\n32\n', /not signed by this key/)

@@ -197,6 +197,11 @@ test('an outsider with curl, openssl and the hundred lines of docs/verify.md ver
     const lies: [readonly (readonly [string, Buffer])[], RegExp][] = [
       [[await changed('logs/1/tile/0/002.p/190', (of) => flipped(of, 5))], /tiles are not those of the checkpoint/],
       [[await changed('logs/1/tile/entries/001', (of) => flipped(of, 34 * (503 - 256) - 1))], /another leaf/],
+      // Its low bits are those of the leaf's: the same path leads up from it.
+      [
+        [await changed(proof, (of) => Buffer.from(of.toString().replace('\nindex 502\n', `\nindex ${502 + 1024}\n`)))],
+        /the tree has no such leaf/,
+      ],
       [
         [
           await changed(proof, (of) =>
