@@ -14,6 +14,7 @@ import { checkReason } from '../people/reasons.ts'
 import { asked, caseOfMember, caseToChange, refused } from './access.ts'
 import { caseReference, whyNotOn } from './case.ts'
 import { close, reopen } from './closing.ts'
+import { closingEvent } from './event-queries.ts'
 import {
   type CaseRow,
   caseUnder,
@@ -161,9 +162,19 @@ const rename = async (
   return { ...found, ...after }
 }
 
+/** A day that would be ignored is a date of erasure that somebody believes they have put right. Throws `conflict`. */
+const mustBeItsDay = async (tx: Tx, { id, closedAt }: CaseRow, on: string | undefined): Promise<void> => {
+  if (closedAt === null || on === undefined) return
+  const day = (await closingEvent(tx, id, closedAt))?.onDate
+  if (day === on) return
+  const so = day === undefined ? 'It is closed already' : `It is closed already, on ${day}`
+  const way = 'reopen it, take back that event, and close it again on the right day'
+  throw new Problem('conflict', `${so}: on changes nothing. Where the day is wrong, ${way}.`)
+}
+
 /**
  * Renames, closes or reopens a case. What is so already stays so, without an entry. Throws `bad-request`, `not-found`,
- * `not-allowed`, `reference-taken`.
+ * `not-allowed`, `reference-taken`, and `conflict` for a case that was closed on another day.
  */
 export const changeCase = async (engines: Engines, person: Person, id: CaseId, change: CaseChange) => {
   const reference = change.reference === undefined ? undefined : caseReference(change.reference)
@@ -177,6 +188,7 @@ export const changeCase = async (engines: Engines, person: Person, id: CaseId, c
     if (turn?.status === 'open') await holdRecordings(tx, id)
     const found = await caseToChange(tx, person, id, { lock: 'update' })
     const renamed = await rename(tx, engines, person, found, wanted)
+    if (turn?.status === 'closed') await mustBeItsDay(tx, found, change.on)
     if (turn === undefined || turn.status === found.status) return await whole(tx, renamed)
     if (turn.status === 'open') {
       await reopen(tx, engines, by, found, turn.reason)

@@ -15,11 +15,16 @@ export const eventForUpdate = async (tx: Tx, id: CaseEventId) =>
     .forUpdate()
     .executeTakeFirst()
 
-/** Whether another event than this one says that the case was closed. */
-export const hasOtherClosing = async (tx: Tx, id: CaseId, event: CaseEventId): Promise<boolean> => {
-  const query = tx.selectFrom('caseEvents').select('id').where('case', '=', id).where('kind', '=', 'closed')
-  return (await query.where('id', '!=', event).where('withdrawnAt', 'is', null).executeTakeFirst()) !== undefined
-}
+/** The event that closed a case when it was last closed: one that a reopening overtook keeps nothing closed. */
+export const closingEvent = async (tx: Tx, id: CaseId, closedAt: Date) =>
+  await tx
+    .selectFrom('caseEvents')
+    .select(['id', 'onDate'])
+    .where('case', '=', id)
+    .where('kind', '=', 'closed')
+    .where('notedAt', '=', closedAt)
+    .where('withdrawnAt', 'is', null)
+    .executeTakeFirst()
 
 export const markEventWithdrawn = async (tx: Tx, id: CaseEventId, at: Date, because: string): Promise<void> => {
   await tx.updateTable('caseEvents').set({ withdrawnAt: at, withdrawnBecause: because }).where('id', '=', id).execute()

@@ -12,9 +12,9 @@ import { asked, caseOfMember, caseToChange } from './access.ts'
 import { whyNotOn } from './case.ts'
 import { close } from './closing.ts'
 import {
+  closingEvent,
   type EventPlace,
   eventForUpdate,
-  hasOtherClosing,
   insertEvent,
   markEventWithdrawn,
   pageOfEvents,
@@ -70,12 +70,12 @@ export const withdrawEvent = async (
 ): Promise<void> =>
   await asked(engines, person, 'case.note-event', async (tx) => {
     const { clock } = engines
-    const { status } = await caseToChange(tx, person, id, { lock: 'update' })
+    const { closedAt } = await caseToChange(tx, person, id, { lock: 'update' })
     const wrong = await eventForUpdate(tx, event)
     if (wrong === undefined || wrong.case !== id) throw new Problem('not-found', 'The case has no such event.')
     if (wrong.withdrawnAt !== null) throw new Problem('conflict', 'The event was withdrawn already.')
     const { kind, onDate: on } = wrong
-    if (kind === 'closed' && status === 'closed' && !(await hasOtherClosing(tx, id, event)))
+    if (closedAt !== null && (await closingEvent(tx, id, closedAt))?.id === event)
       throw new Problem('conflict', 'The case is closed by this event. Reopen the case first.')
     await markEventWithdrawn(tx, event, clock.now(), reason)
     await record(tx, clock, {

@@ -74,7 +74,7 @@ export const caseRoutes =
           tags,
           params,
           body: CaseChange,
-          response: { 200: CaseView, ...problems('bad-request', 'not-found', 'reference-taken') },
+          response: { 200: CaseView, ...problems('bad-request', 'not-found', 'reference-taken', 'conflict') },
         },
       },
       async (request) => await changeCase(engines, personOf(request), request.params.id, request.body),

@@ -56,7 +56,9 @@ export const CaseChange = Type.Object({
   title: Type.Optional(Title),
   status: Type.Optional(oneOf(caseStatuses, 'A change of it needs a reason')),
   reason: Type.Optional(Reason),
-  on: Type.Optional(day('With the status closed: when it was closed. Today if left out')),
+  on: Type.Optional(
+    day('With the status closed: when it was closed. Today if left out; closed already, it is that day or a conflict'),
+  ),
 })
 export type CaseChange = Type.Static<typeof CaseChange>
 

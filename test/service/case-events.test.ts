@@ -133,6 +133,41 @@ describe('an event', () => {
     expect(await readCase(engines, investigator, id)).toMatchObject({ status: 'closed' })
   })
 
+  test('`closed` that closed a reopened case is not taken back for an earlier closing that was overtaken', async () => {
+    const id = await aCase(engines, investigator)
+    const first = await note(id, 'closed', '2026-06-01')
+    await changeCase(engines, investigator, id, { status: 'open', reason: 'An appeal' })
+    const second = await note(id, 'closed', '2026-11-30')
+    const withdraw = async (event: CaseEventId) =>
+      await codeOf(withdrawEvent(engines, investigator, id, event, 'The wrong day'))
+    expect(await withdraw(second)).toBe('conflict')
+    await changeCase(engines, investigator, id, { status: 'open', reason: 'The wrong day' })
+    expect(await withdraw(second)).toBe('accepted')
+    const third = await note(id, 'closed', '2026-11-29')
+    expect([await withdraw(third), await withdraw(first)]).toEqual(['conflict', 'accepted'])
+  })
+
+  test('`closed` does not have its day changed by closing the case once more, which says how that is done', async () => {
+    const id = await aCase(engines, investigator)
+    const close = async (on?: string) =>
+      await changeCase(engines, investigator, id, {
+        status: 'closed',
+        reason: 'Dealt with',
+        title: `Closed on ${on}`,
+        ...(on === undefined ? {} : { on }),
+      })
+    await close('2026-06-01')
+    const refused = await problemOf(close('2026-06-02'))
+    expect(refused?.code).toBe('conflict')
+    expect(refused?.message).toBe(
+      'It is closed already, on 2026-06-01: on changes nothing. Where the day is wrong, reopen it, take back that event, and close it again on the right day.',
+    )
+    expect(await readCase(engines, investigator, id)).toMatchObject({ title: 'Closed on 2026-06-01' })
+    // What is so already stays so.
+    expect([await codeOf(close('2026-06-01')), await codeOf(close())]).toEqual(['accepted', 'accepted'])
+    expect((await listEvents(engines, investigator, id, {})).items).toMatchObject([{ on: '2026-06-01' }])
+  })
+
   test('that closes is one of two at once', async () => {
     const id = await aCase(engines, investigator)
     const codes = await Promise.all([
