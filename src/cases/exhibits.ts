@@ -1,12 +1,13 @@
 import { Value } from 'typebox/value'
 import { cursorProblem, decodeCursor } from '../base/cursor.ts'
-import { type CaseId, type ClipId, type ExhibitId, IdOf, newId, type RecordingId } from '../base/ids.ts'
+import { type CaseId, type ClipId, type EntryId, type ExhibitId, IdOf, newId, type RecordingId } from '../base/ids.ts'
 import { Problem } from '../base/problem.ts'
 import type { Engines } from '../engines/engines.ts'
 import { brokeConstraint, type Tx } from '../engines/postgres.ts'
 import { record } from '../ledger/record.ts'
 import { cutPage, defaultLimit } from '../people/page.ts'
 import { actor, type Person } from '../people/person.ts'
+import { takeBackRequest } from '../recordings/deletion-requests.ts'
 import { recordingExists } from '../recordings/queries.ts'
 import { asked, caseOfMember, caseToChange, mustBeOpen, placeOfExhibit, Refusal } from './access.ts'
 import { type ExhibitWords, exhibitReference, exhibitViewOf, type Source, sourceOf, whyNoExhibit } from './exhibit.ts'
@@ -59,6 +60,21 @@ const refuseSource = async (tx: Tx, source: Source): Promise<never> => {
   throw new Refusal(problem, { type: 'clip', id: source.clip })
 }
 
+/**
+ * What becomes an exhibit is not deleted before its time on a request from when it was none: that would lie in wait for the
+ * night in which its case is closed. Everybody who sees the recording is told so, and not who put it into which case.
+ */
+export const endRequestOf = async (
+  tx: Tx,
+  { clock }: Pick<Engines, 'clock'>,
+  recording: RecordingId,
+  cause: EntryId,
+): Promise<void> =>
+  await takeBackRequest(tx, clock, recording, {
+    actor: { kind: 'service', id: 'exhibits', cause },
+    because: 'It became an exhibit of a case.',
+  })
+
 type Wanted = { recordingId?: RecordingId; clipId?: ClipId; reference: string } & ExhibitWords
 
 /**
@@ -87,13 +103,14 @@ export const addExhibit = async (
     const words = { reference, sensitivity, description }
     const by = { addedAt: clock.now(), addedBy: person.id }
     await insertExhibit(tx, { id: exhibit, case: id, recording, clip, ...words, ...by, movedFrom: null })
-    await record(tx, clock, {
+    const cause = await record(tx, clock, {
       operation: 'combination',
       action: 'exhibit.added',
       subject: { type: 'exhibit', id: exhibit },
       actor: actor(person, 'exhibit.add'),
       detail: { case: id, recording, ...(clip === null ? {} : { clip }), ...words },
     })
+    await endRequestOf(tx, engines, recording, cause)
     return { id: exhibit }
   })
   return await orReferenceTaken(reference, adding)

@@ -6,7 +6,7 @@ import { actor, type Person } from '../people/person.ts'
 import { asked, caseToChange, mustBeOpen, placeOfExhibit } from './access.ts'
 import { exhibitReference, whyNoExhibit } from './exhibit.ts'
 import { exhibitForUpdate, insertExhibit, markExhibitWithdrawn, shareRecording } from './exhibit-queries.ts'
-import { orReferenceTaken } from './exhibits.ts'
+import { endRequestOf, orReferenceTaken } from './exhibits.ts'
 
 /**
  * Moves an exhibit into another case, or under another reference of its own: it is withdrawn where it is, and a new one
@@ -57,12 +57,13 @@ export const moveExhibit = async (
       to: { case: wanted.caseId, exhibit: moved, reference },
     }
     await record(tx, clock, { ...act, action: 'exhibit.moved-away', subject: { type: 'exhibit', id }, detail: places })
-    await record(tx, clock, {
+    const cause = await record(tx, clock, {
       ...act,
       action: 'exhibit.moved-here',
       subject: { type: 'exhibit', id: moved },
       detail: { ...places, recording, ...(clip === null ? {} : { clip }), ...words },
     })
+    await endRequestOf(tx, engines, recording, cause)
     return { id: moved }
   })
   return await orReferenceTaken(reference, moving)

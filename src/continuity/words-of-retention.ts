@@ -24,7 +24,8 @@ export const retentionWords: Words = {
   'recording.hold-released': () => 'A hold on the recording was released.',
   'recording.deletion-asked': () => 'It was asked that the recording be deleted before its time.',
   'recording.deletion-approved': () => 'A second person approved that the recording be deleted before its time.',
-  'recording.deletion-withdrawn': () => 'The request to delete the recording before its time was taken back.',
+  'recording.deletion-withdrawn': (told) =>
+    `The request to delete the recording before its time was taken back.${because(told)}`,
   'recording.hidden': (told) => {
     const until = told.text('until')
     const end = until === undefined ? '' : `, to be erased no earlier than ${until.slice(0, 10)}`

@@ -99,3 +99,13 @@ export const recordingExists = async (db: Db, id: RecordingId): Promise<boolean>
   const query = db.selectFrom('recordings').select('id').where('id', '=', id).where('duplicateOf', 'is', null)
   return (await query.executeTakeFirst()) !== undefined
 }
+
+/** Ends the open request to delete a recording before its time, and answers what it was; undefined where there is none. */
+export const endRequest = async (tx: Tx, recording: RecordingId, endedAt: Date) =>
+  await tx
+    .updateTable('deletionRequests')
+    .set({ endedAt })
+    .where('recording', '=', recording)
+    .where('endedAt', 'is', null)
+    .returning(['id', 'askedBy', 'approvedAt'])
+    .executeTakeFirst()

@@ -26,6 +26,8 @@ export type Facts = {
   holds: readonly HoldFacts[]
   /** When a second person approved that it goes before its time. */
   deletionApprovedAt: Date | null
+  /** When it was last put into one of its cases. */
+  exhibitSince: Date | null
 }
 
 export type When = Temporal.Instant | 'keep'
@@ -52,8 +54,8 @@ const distrusted = ['clock_drift', 'clock_implausible']
 /**
  * When a recording may be destroyed, and which rule says so: the one place that knows. A hold beats an open case, that an
  * approved request to delete, and that its category's policy, but for what the policy gives an exhibit by the events of its
- * cases; of the dates that remain the latest counts, and what is not known means keep. Everything is computed from the facts
- * alone, by the calendar of the time zone.
+ * cases; a request from before it became an exhibit beats nothing. Of the dates that remain the latest counts, and what is
+ * not known means keep. Everything is computed from the facts alone, by the calendar of the time zone.
  */
 export const dateOf = (facts: Facts, zone: string): Verdict => {
   const sheltering = [...facts.holds.map((hold) => holdRule(hold, zone)), ...openCases(facts)]
@@ -69,9 +71,13 @@ export const dateOf = (facts: Facts, zone: string): Verdict => {
   }
 }
 
-/** Approved before a recording became an exhibit, a request would lie in wait for the day on which its case is closed. */
+/** Approved before it became an exhibit: such a request would lie in wait for the night in which its case is closed. */
+const isOvertaken = ({ deletionApprovedAt, exhibitSince }: Facts): boolean =>
+  deletionApprovedAt !== null && exhibitSince !== null && exhibitSince > deletionApprovedAt
+
 const ordinaryRules = (facts: Facts, zone: string): Rule[] => {
   const [requests, policies] = [deletionRule(facts, zone), policyRules(facts, zone)]
+  if (isOvertaken(facts)) return [...policies.toSorted(latestFirst), ...requests]
   const ofCases = facts.cases.length > 0 && policies.some(({ rule }) => rule === 'case-event')
   return ofCases ? [...requests, ...policies].toSorted(latestFirst) : [...requests, ...policies.toSorted(latestFirst)]
 }
@@ -93,6 +99,8 @@ const whyBeaten = (rule: Rule, by: Rule): string => {
       if (rule.rule === 'case-event' && rule.when !== 'keep') return 'The latest date counts.'
       return 'A second person approved that it goes before its time.'
     case 'category':
+      if (rule.rule === 'deletion-request') return 'It became an exhibit after that was approved: the request is over.'
+      return by.when === 'keep' ? 'What is not known means keep.' : 'The latest date counts.'
     case 'case-event':
       if (rule.rule === 'deletion-request')
         return by.when === 'keep'

@@ -43,6 +43,7 @@ export const decisionRoutes =
         config: { may: 'deletion.ask' },
         schema: {
           summary: 'Ask that a recording be destroyed before its time',
+          description: 'Approved or not, the request ends when the recording becomes an exhibit or is moved as one.',
           tags,
           params,
           body: Explained,

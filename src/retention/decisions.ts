@@ -6,11 +6,13 @@ import { inTransaction } from '../engines/postgres.ts'
 import { record } from '../ledger/record.ts'
 import { recordRefusal } from '../ledger/refusals.ts'
 import { actor, type Person } from '../people/person.ts'
+import { takeBackRequest } from '../recordings/deletion-requests.ts'
+import { endRequest } from '../recordings/queries.ts'
 import { approveRequest, insertRequest, markReadmitted, requestForUpdate } from './decision-queries.ts'
 import { oweExamination } from './hiding.ts'
 import { putHold } from './holds.ts'
 import { dayOf, instantOf } from './period.ts'
-import { changeItem, endRequest, itemForUpdate, setStatus } from './purge-queries.ts'
+import { changeItem, itemForUpdate, setStatus } from './purge-queries.ts'
 import { lockRecording } from './queries.ts'
 
 /** Days until somebody looks again at what was restored. */
@@ -42,7 +44,7 @@ export const restore = async (engines: Engines, person: Person, id: RecordingId,
       subject: { type: 'recording', id },
       actor: actor(person, 'recording.restore'),
       purpose: reason,
-      detail: { purge: item.purge, ...(request === undefined ? {} : { request }) },
+      detail: { purge: item.purge, ...(request === undefined ? {} : { request: request.id }) },
     })
     await oweExamination(tx, engines, item, cause)
     const hold = await putHold(tx, engines, person, id, { kind: 'restored', reason, reviewOn })
@@ -124,19 +126,10 @@ export const withdrawDeletion = async (
     if (recording === undefined) throw new Problem('not-found')
     if (recording.status === 'erased')
       throw new Problem('conflict', 'The recording was erased: there is nothing to take back.')
-    const request = await requestForUpdate(tx, id)
-    if (request === undefined) throw new Problem('conflict', 'Nobody asked for its deletion.')
+    if ((await requestForUpdate(tx, id)) === undefined) throw new Problem('conflict', 'Nobody asked for its deletion.')
     if ((await itemForUpdate(tx, id))?.state === 'erasing')
       throw new Problem('conflict', 'Its erasure has begun: there is no way back.')
-    await endRequest(tx, id, clock.now())
-    await record(tx, clock, {
-      operation: 'erasure',
-      action: 'recording.deletion-withdrawn',
-      subject: { type: 'recording', id },
-      actor: actor(person, 'deletion.ask'),
-      purpose: reason,
-      detail: { request: request.id, askedBy: request.askedBy, approved: request.approvedAt !== null },
-    })
+    await takeBackRequest(tx, clock, id, { actor: actor(person, 'deletion.ask'), purpose: reason })
   })
 }
 

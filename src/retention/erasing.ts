@@ -5,6 +5,7 @@ import { inTransaction, type Tx } from '../engines/postgres.ts'
 import type { PurgeItemRow } from '../engines/retention-tables.ts'
 import { signingKey } from '../ledger/keys/receipt-keys.ts'
 import { eraseFromEntry, record, recordSealed } from '../ledger/record.ts'
+import { endRequest } from '../recordings/queries.ts'
 import { dateOf } from './date.ts'
 import { countObjects, destroy, protectedUntil } from './destroying.ts'
 import { oweExamination, type Purging, requestBehind, ruleInEntry } from './hiding.ts'
@@ -16,7 +17,6 @@ import {
   changeItem,
   countErased,
   dropRenditions,
-  endRequest,
   insertErasure,
   itemForUpdate,
   leaveTombstone,

@@ -1,5 +1,5 @@
 import { type Insertable, sql } from 'kysely'
-import type { BundleId, EntryId, JobId, PersonId, PurgeId, RecordingId, RequestId, UploadId } from '../base/ids.ts'
+import type { BundleId, EntryId, JobId, PersonId, PurgeId, RecordingId, UploadId } from '../base/ids.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
 import type { PurgeItemRow, PurgeRow, SealedPart } from '../engines/retention-tables.ts'
 import type { Tables } from '../engines/tables.ts'
@@ -176,17 +176,6 @@ export const markProtected = async (db: Db, { purge, recording }: Item, lockedUn
     .where('recording', '=', recording)
     .where('state', '=', 'hiding')
     .execute()
-}
-
-export const endRequest = async (tx: Tx, recording: RecordingId, endedAt: Date): Promise<RequestId | undefined> => {
-  const row = await tx
-    .updateTable('deletionRequests')
-    .set({ endedAt })
-    .where('recording', '=', recording)
-    .where('endedAt', 'is', null)
-    .returning('id')
-    .executeTakeFirst()
-  return row?.id
 }
 
 /** Nothing of it is made any more, and whoever still makes some cannot note it. */

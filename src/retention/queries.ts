@@ -55,6 +55,7 @@ type Row = Omit<Subject, 'policy' | 'facts'> & {
   grace: string
   sealed: SealedPart[]
   deletionApprovedAt: Date | null
+  exhibitSince: Date | null
   previous: 'verified' | 'active' | null
   holds: unknown
   cases: unknown
@@ -71,6 +72,7 @@ const subjects = (
   select r.id, r.status, r.size, r.sha256, r.recorded_at, r.object_version, r.category, r.corrected_at, r.received_at,
     r.flags, p.id as policy_id, p.version, p.trigger, p.period, p.grace, p.sealed,
     d.id as request, d.approved_at as deletion_approved_at, (${place})::text as place,
+    (select max(added_at) from exhibits x where x.recording = r.id and x.withdrawn_at is null) as exhibit_since,
     (select previous from purge_items i where i.recording = r.id and i.state in ('hiding', 'grace', 'erasing')) as previous,
     coalesce((
       select jsonb_agg(jsonb_build_object('kind', h.kind, 'placedAt', h.placed_at, 'reviewOn', h.review_on) order by h.id)
@@ -90,7 +92,8 @@ const subjects = (
 const unexamined: readonly RecordingStatus[] = ['received', 'verified']
 
 const subjectOf = (row: Row): Subject => {
-  const { category, correctedAt, receivedAt, flags, deletionApprovedAt, holds, cases, previous, ...rest } = row
+  const { category, correctedAt, receivedAt, flags, deletionApprovedAt, exhibitSince, ...more } = row
+  const { holds, cases, previous, ...rest } = more
   const { policyId, version, trigger, period, grace, sealed, ...plain } = rest
   const policy = policyId === null ? null : { id: policyId, version, trigger, period, grace, sealed }
   return {
@@ -106,6 +109,7 @@ const subjectOf = (row: Row): Subject => {
       cases: Value.Parse(Cases, cases),
       holds: Value.Parse(Holds, holds).map(({ placedAt, ...hold }) => ({ ...hold, placedAt: new Date(placedAt) })),
       deletionApprovedAt,
+      exhibitSince,
     },
   }
 }

@@ -18,6 +18,7 @@ const plain: Facts = {
   cases: [],
   holds: [],
   deletionApprovedAt: null,
+  exhibitSince: null,
 }
 const counting = (trigger: (typeof caseTriggers)[number], period = 'P6M') => ({ version: 2, trigger, period })
 const hold = { kind: 'complaint', placedAt: new Date('2026-02-02T10:00:00Z'), reviewOn: '2026-05-01' } as const
@@ -173,13 +174,36 @@ describe('the date of a recording', () => {
     ])
   })
 
-  test('of an exhibit whose policy counts from the recording is that of the request', () => {
+  test('of an exhibit whose policy counts from the recording is that of a request made while it was one', () => {
     const facts = {
       deletionApprovedAt: new Date('2026-02-03T00:00:00Z'),
+      exhibitSince: new Date('2026-02-02T00:00:00Z'),
       cases: [{ status: 'closed', events: {} }],
     } as const
     expect(whenOf(facts)).toBe('2026-02-03T00:00:00Z')
     expect(whenOf({ ...facts, policy: null })).toBe('2026-02-03T00:00:00Z')
+  })
+
+  test('of an exhibit is not that of a request from before it was one, whatever the policy says', () => {
+    const facts = {
+      ...plain,
+      deletionApprovedAt: new Date('2026-02-03T00:00:00Z'),
+      exhibitSince: new Date('2026-02-04T00:00:00Z'),
+      cases: [{ status: 'closed', events: { convicted: '2026-02-05' } }],
+    } as const
+    const { when, decided, beaten } = dateOf({ ...facts, policy: null }, london)
+    expect([when, decided.rule]).toEqual(['keep', 'category'])
+    expect(beaten).toMatchObject([
+      {
+        rule: 'deletion-request',
+        beatenBy: 'It became an exhibit after that was approved: the request is over.',
+      },
+    ])
+    expect(whenOf({ ...facts, policy: { version: 1, trigger: 'recorded', period: 'P6Y' } })).toBe(
+      '2032-01-31T22:15:00Z',
+    )
+    expect(whenOf({ ...facts, policy: counting('convicted') })).toBe('2026-08-05T23:00:00Z')
+    expect(whenOf({ ...facts, policy: counting('charged') })).toBe('keep')
   })
 
   test('tells in words what decides it', () => {
@@ -211,6 +235,7 @@ const anyFacts = fc.record({
   deletionApprovedAt: fc.option(
     fc.date({ min: new Date('2020-01-01'), max: new Date('2030-01-01'), noInvalidDate: true }),
   ),
+  exhibitSince: fc.option(fc.date({ min: new Date('2020-01-01'), max: new Date('2030-01-01'), noInvalidDate: true })),
 })
 
 describe('whatever the facts are', () => {

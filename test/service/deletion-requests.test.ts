@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { newId, type RecordingId } from '../../src/base/ids.ts'
+import { changeCase } from '../../src/cases/actions.ts'
+import { moveExhibit } from '../../src/cases/moving.ts'
 import { explainDate, listDue } from '../../src/retention/dates.ts'
 import { approveDeletion, askDeletion, withdrawDeletion } from '../../src/retention/decisions.ts'
+import { aCase, anExhibit } from '../case-files.ts'
 import { entriesAbout, kept } from '../catalogued.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
 import { codeOf, problemOf } from '../footsteps.ts'
@@ -88,9 +91,9 @@ describe('a request to delete', () => {
   test('does not take an exhibit before the day that the events of its cases give, and takes it then', async () => {
     await inForce(engines, people, { category, trigger: 'convicted', period: 'P6M' })
     const id = await footage()
+    const of = await caseWith(engines, people.investigator, [id], { status: 'open' })
     await ask(id)
     await approve(id)
-    const of = await caseWith(engines, people.investigator, [id], { status: 'open' })
     await happened(engines, people.investigator, of, 'convicted', dayAhead(0))
     await setCase(engines, of, 'closed')
     expect(await purged(engines)).toMatchObject({ hidden: 0, held: 0 })
@@ -106,5 +109,62 @@ describe('a request to delete', () => {
     expect(await purged(engines)).toMatchObject({ hidden: 1 })
     const item = engines.db.selectFrom('purgeItems').select('request').where('recording', '=', id)
     expect(await item.executeTakeFirst()).toEqual({ request: null })
+  })
+
+  test.for(['open', 'approved'])(
+    'that is %s ends when the recording becomes an exhibit, with an entry',
+    async (state) => {
+      const id = await footage()
+      await ask(id)
+      if (state === 'approved') await approve(id)
+      const of = await aCase(engines, people.investigator)
+      const exhibit = await anExhibit(engines, people.investigator, of, 'AB/1', id)
+      const told = (await entriesAbout(engines, id)).at(-1)
+      expect(told).toMatchObject({
+        action: 'recording.deletion-withdrawn',
+        actor: { kind: 'service', id: 'exhibits', cause: expect.any(String) },
+        detail: {
+          askedBy: people.drafter.id,
+          approved: state === 'approved',
+          because: 'It became an exhibit of a case.',
+        },
+      })
+      // Which case it is, and who put it there, only its members may know.
+      expect(JSON.stringify(told)).not.toMatch(new RegExp(`${of}|${exhibit}|${people.investigator.id}`))
+      expect(await codeOf(approve(id))).toBe('conflict')
+      await changeCase(engines, people.investigator, of, { status: 'closed', reason: 'Convicted' })
+      expect(await purged(engines)).toMatchObject({ hidden: 0 })
+      expect(await statusOf(engines, id)).toBe('active')
+    },
+  )
+
+  test('ends too when an exhibit is moved, and stands when it is made of an exhibit that stays where it is', async () => {
+    const [moved, stays] = [await footage(), await footage()]
+    const of = await aCase(engines, people.investigator)
+    const exhibit = await anExhibit(engines, people.investigator, of, 'AB/1', moved)
+    await anExhibit(engines, people.investigator, of, 'AB/2', stays)
+    for (const id of [moved, stays]) {
+      await ask(id)
+      await approve(id)
+    }
+    await moveExhibit(engines, people.investigator, exhibit, { caseId: of, reference: 'AB/3' }, 'a slip of the pen')
+    expect(await codeOf(withdraw(moved))).toBe('conflict')
+    await changeCase(engines, people.investigator, of, { status: 'closed', reason: 'Convicted' })
+    expect(await purged(engines)).toMatchObject({ hidden: 1 })
+    expect([await statusOf(engines, moved), await statusOf(engines, stays)]).toEqual(['active', 'grace'])
+  })
+
+  test('from before requests ended so takes nothing that has become an exhibit, and is taken back as any other', async () => {
+    const id = await footage()
+    await ask(id)
+    await approve(id)
+    await caseWith(engines, people.investigator, [id])
+    expect(await purged(engines)).toMatchObject({ hidden: 0 })
+    const told = await explainDate(engines, people.investigator, id)
+    expect(told).toMatchObject({ date: null, beaten: [{ rule: 'deletion-request' }] })
+    await withdraw(id)
+    await ask(id)
+    await approve(id)
+    expect(await purged(engines)).toMatchObject({ hidden: 1 })
   })
 })
