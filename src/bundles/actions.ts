@@ -26,6 +26,7 @@ import {
   shareRecordings,
 } from './queries.ts'
 import type { BundleRequest, BundlesQuery } from './schemas.ts'
+import { withheldOf } from './withheld.ts'
 
 type Wanted = Awaited<ReturnType<typeof exhibitsToDisclose>>
 
@@ -157,7 +158,8 @@ const gaveUp =
 const goneWith = (erased: readonly string[]): string =>
   `The footage of ${erased.join(', ')} was erased, and this copy with it. Whoever received the bundle has theirs.`
 
-const view = (bundle: ShownBundle) => {
+/** One that is gone is not withheld as well. */
+const view = (bundle: ShownBundle, withheld: Problem | undefined) => {
   const lost = bundle.state !== 'ready' && bundle.state !== 'failed' && bundle.jobState === 'failed'
   const { id, schedule, recipient, purpose, includeOriginals, exhibits, progress, size, sha256 } = bundle
   return {
@@ -172,6 +174,7 @@ const view = (bundle: ShownBundle) => {
     failure: lost ? gaveUp : bundle.failure,
     ...{ size, sha256 },
     gone: bundle.state === 'ready' && bundle.erased.length > 0 ? goneWith(bundle.erased) : null,
+    withheld: withheld === undefined || bundle.erased.length > 0 ? null : withheld.message,
     askedAt: iso(bundle.askedAt),
     endedAt: bundle.endedAt === null ? null : iso(bundle.endedAt),
   }
@@ -197,7 +200,7 @@ export const readBundle = async (engines: Engines, person: Person, id: BundleId)
         actor: actor(person, 'bundle.read'),
       })
     }
-    return view(bundle)
+    return view(bundle, (await withheldOf(tx, place.case, [bundle])).get(id))
   })
 
 const beforeOf = (cursor: string | undefined): BundleId | undefined => {
@@ -214,7 +217,13 @@ export const listBundles = async (engines: Engines, person: Person, id: CaseId, 
   return await asked(engines, person, 'bundle.read', async (tx) => {
     await caseOfMember(tx, person, id)
     const rows = await bundlesOf(tx, id, before, limit + 1)
-    const page = cutPage(rows, limit, view, (row) => [row.id])
+    const withheld = await withheldOf(tx, id, rows)
+    const page = cutPage(
+      rows,
+      limit,
+      (row) => view(row, withheld.get(row.id)),
+      (row) => [row.id],
+    )
     await record(tx, engines.clock, {
       operation: 'consultation',
       action: 'bundle.list',

@@ -51,7 +51,14 @@ export type Disclosable = {
   clip: { state: ClipState; range: Range } | null
 }
 
-const whyNotHeld = ({ reference, status, clip }: Disclosable): Problem | undefined => {
+const whyHidden = ({ reference, status }: Disclosable): Problem | undefined => {
+  if (status !== 'quarantined' && status !== 'grace' && status !== 'erased') return undefined
+  const { code, message } = whyWithheld(status)
+  return new Problem(code, `${reference}: ${message}`)
+}
+
+const whyNotHeld = (exhibit: Disclosable): Problem | undefined => {
+  const { reference, status, clip } = exhibit
   switch (status) {
     case 'received':
     case 'verified':
@@ -60,10 +67,8 @@ const whyNotHeld = ({ reference, status, clip }: Disclosable): Problem | undefin
       return new Problem('conflict', `The footage of ${reference} is due for erasure.`)
     case 'quarantined':
     case 'grace':
-    case 'erased': {
-      const { code, message } = whyWithheld(status)
-      return new Problem(code, `${reference}: ${message}`)
-    }
+    case 'erased':
+      return whyHidden(exhibit)
     case 'active':
       break
   }
@@ -101,6 +106,26 @@ const sensitiveWithin = (
   return undefined
 }
 
+/** Why these exhibits of a case may not go out in one bundle, whatever became of their footage; undefined when they may. */
+const whyKeptBack = (
+  wanted: readonly Disclosable[],
+  sensitive: readonly Disclosable[],
+  includeOriginals: boolean,
+): Problem | undefined => {
+  const withdrawn = wanted.find(({ withdrawnAt }) => withdrawnAt !== null)
+  if (withdrawn !== undefined) return new Problem('conflict', `${withdrawn.reference} was withdrawn from the case.`)
+  const marked = wanted.filter(({ sensitivity }) => sensitivity === 'sensitive').map(({ reference }) => reference)
+  if (marked.length > 0) return new Problem('exhibit-sensitive', `${marked.join(', ')} is marked sensitive.`)
+  const hidden = sensitiveWithin(wanted, sensitive, includeOriginals)
+  if (hidden === undefined) return undefined
+  const [each, inside] = hidden
+  const how = each.clip === null ? '' : ' (its original, or where both overlap)'
+  return new Problem(
+    'exhibit-sensitive',
+    `The footage of ${each.reference}${how} holds that of ${inside.reference}, which is marked sensitive.`,
+  )
+}
+
 /**
  * Why these exhibits of a case may not go out in one bundle, or not now; undefined when they may. `sensitive` are the
  * sensitive exhibits that stand in the case. Called when a bundle is asked for and once more when it is published.
@@ -110,23 +135,23 @@ export const whyNotDisclosed = (
   sensitive: readonly Disclosable[],
   includeOriginals: boolean,
 ): Problem | undefined => {
-  const withdrawn = wanted.find(({ withdrawnAt }) => withdrawnAt !== null)
-  if (withdrawn !== undefined) return new Problem('conflict', `${withdrawn.reference} was withdrawn from the case.`)
-  const marked = wanted.filter(({ sensitivity }) => sensitivity === 'sensitive').map(({ reference }) => reference)
-  if (marked.length > 0)
-    return new Problem('exhibit-sensitive', `${marked.join(', ')} is marked sensitive. No bundle was made.`)
-  const hidden = sensitiveWithin(wanted, sensitive, includeOriginals)
-  if (hidden !== undefined) {
-    const [each, inside] = hidden
-    const how = each.clip === null ? '' : ' (its original, or where both overlap)'
-    return new Problem(
-      'exhibit-sensitive',
-      `The footage of ${each.reference}${how} holds that of ${inside.reference}, which is marked sensitive. No bundle was made.`,
-    )
-  }
-  for (const each of wanted) {
-    const problem = whyNotHeld(each)
-    if (problem !== undefined) return problem
-  }
-  return undefined
+  const kept = whyKeptBack(wanted, sensitive, includeOriginals)
+  if (kept?.code === 'exhibit-sensitive') return new Problem(kept.code, `${kept.message} No bundle was made.`)
+  return kept ?? wanted.map(whyNotHeld).find((problem) => problem !== undefined)
+}
+
+/**
+ * Why a bundle that was made is given out no more: the same of its exhibits as they are now. What nobody can take back is
+ * said as well. Called whenever somebody would have it.
+ */
+export const whyNotGiven = (
+  exhibits: readonly Disclosable[],
+  sensitive: readonly Disclosable[],
+  includeOriginals: boolean,
+): Problem | undefined => {
+  const hidden = exhibits.map(whyHidden).find((problem) => problem !== undefined)
+  const kept = hidden ?? whyKeptBack(exhibits, sensitive, includeOriginals)
+  if (kept === undefined) return undefined
+  const after = 'The bundle is given out no more; a copy that somebody fetched before stays with whoever has it.'
+  return new Problem(kept.code, `${kept.message} ${after}`)
 }

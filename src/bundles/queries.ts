@@ -19,8 +19,8 @@ export const shareRecordings = async (tx: Tx, ids: readonly RecordingId[]): Prom
 }
 
 /** Exhibits of a case, as what they are now. Those that are asked for by id stay so until the transaction ends. */
-const disclosable = (tx: Tx, id: CaseId) =>
-  tx
+const disclosable = (db: Db | Tx, id: CaseId) =>
+  db
     .selectFrom('exhibits')
     .innerJoin('recordings', 'recordings.id', 'exhibits.recording')
     .leftJoin('clips', 'clips.id', 'exhibits.clip')
@@ -55,10 +55,26 @@ export const exhibitsToDisclose = async (tx: Tx, id: CaseId, exhibits: readonly 
   return rows.map((row) => ({ ...asDisclosable(row), row }))
 }
 
+/** The exhibits in bundles of a case, as what they are now, each with its bundle. Nothing is locked. */
+export const exhibitsInside = async (db: Db | Tx, id: CaseId, bundles: readonly BundleId[]) => {
+  if (bundles.length === 0) return []
+  const query = disclosable(db, id).innerJoin('bundleExhibits', 'bundleExhibits.exhibit', 'exhibits.id')
+  const rows = await query
+    .select('bundleExhibits.bundle')
+    .where('bundleExhibits.bundle', 'in', bundles)
+    .orderBy('bundleExhibits.number')
+    .execute()
+  return rows.map((row) => ({ ...asDisclosable(row), bundle: row.bundle, recording: row.recording }))
+}
+
 /** The sensitive exhibits that stand in the case, out of these recordings. */
-export const sensitiveOf = async (tx: Tx, id: CaseId, recordings: readonly RecordingId[]): Promise<Disclosable[]> => {
+export const sensitiveOf = async (
+  db: Db | Tx,
+  id: CaseId,
+  recordings: readonly RecordingId[],
+): Promise<Disclosable[]> => {
   if (recordings.length === 0) return []
-  const query = disclosable(tx, id).where('exhibits.recording', 'in', recordings)
+  const query = disclosable(db, id).where('exhibits.recording', 'in', recordings)
   const rows = await query.where('sensitivity', '=', 'sensitive').where('withdrawnAt', 'is', null).execute()
   return rows.map(asDisclosable)
 }

@@ -73,6 +73,9 @@ export const BundleView = Type.Object(
     gone: Type.Union([Type.String(), Type.Null()], {
       description: 'Of one that was made: why its ZIP is no longer kept here, where it is not',
     }),
+    withheld: Type.Union([Type.String(), Type.Null()], {
+      description: 'Of one that was made and is kept here: why it is given out no more, where it is not',
+    }),
     askedAt: Instant,
     endedAt: orNull(Instant),
   },
@@ -95,6 +98,7 @@ export const BundleView = Type.Object(
         size: null,
         sha256: null,
         gone: null,
+        withheld: null,
         askedAt: '2026-11-25T22:15:00.000Z',
         endedAt: null,
       },

@@ -3,6 +3,7 @@ import { newToken, tokenDigest } from '../base/link-token.ts'
 import { Problem } from '../base/problem.ts'
 import { iso } from '../base/time.ts'
 import { bundleKey } from '../bundles/bundle.ts'
+import { whyWithheldNow } from '../bundles/withheld.ts'
 import { clipKey } from '../clips/clip.ts'
 import type { Engines } from '../engines/engines.ts'
 import { inTransaction } from '../engines/postgres.ts'
@@ -11,7 +12,7 @@ import { recordRefusal } from '../ledger/refusals.ts'
 import { actor, type Person } from '../people/person.ts'
 import { checkReason } from '../people/reasons.ts'
 import { originalKey } from '../uploads/upload.ts'
-import { findFor, operationFor, permissionFor, refuseHidden, whole, whyBundleNot } from './asked.ts'
+import { findFor, operationFor, permissionFor, refuseHidden, whole } from './asked.ts'
 import { type Served, type Wanted, whyNot } from './download.ts'
 import {
   bundleFile,
@@ -26,7 +27,7 @@ import {
 /**
  * Gives a person an address at which an original, a clip or a bundle can be fetched for a while. The entry, with the reason,
  * commits with it. Throws `bad-request` for a reason that is none, `not-found`, `not-ready`, `quarantined`, `erased`,
- * `conflict`.
+ * `conflict`, `exhibit-sensitive`.
  */
 export const requestDownload = async (engines: Engines, person: Person, wanted: Wanted, reason: string) => {
   const { clock, config, db } = engines
@@ -99,7 +100,7 @@ const fileOf = async ({ db }: Engines, of: Wanted, person: PersonId): Promise<Se
     case 'bundle': {
       if ((await bundleToDownload(db, { id: person }, of.id)) === undefined)
         return new Problem('not-found', 'Who asked for this download is no longer a member of the case.')
-      const refusal = await whyBundleNot(db, of.id)
+      const refusal = await whyWithheldNow(db, of.id)
       if (refusal !== undefined) return refusal
       const at = { bucket: 'derived', key: bundleKey(of.id) } as const
       const filename = `exhibit-bundle-${of.id}.zip`
@@ -110,7 +111,7 @@ const fileOf = async ({ db }: Engines, of: Wanted, person: PersonId): Promise<Se
 
 /**
  * What an address leads to. Who asked for it must still be allowed to, and the file still to be had.
- * Throws `not-found`, `link-expired`, `suspended`, `quarantined`, `erased`, `conflict`.
+ * Throws `not-found`, `link-expired`, `suspended`, `quarantined`, `erased`, `conflict`, `exhibit-sensitive`.
  */
 export const fileAt = async (engines: Engines, token: string): Promise<Served> => {
   const found = await downloadByToken(engines.db, tokenDigest(token))

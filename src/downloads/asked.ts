@@ -1,13 +1,14 @@
-import type { BundleId, Sha256 } from '../base/ids.ts'
+import type { Sha256 } from '../base/ids.ts'
 import { Problem } from '../base/problem.ts'
+import { whyWithheldNow } from '../bundles/withheld.ts'
 import type { Engines } from '../engines/engines.ts'
-import type { Db, Tx } from '../engines/postgres.ts'
+import type { Tx } from '../engines/postgres.ts'
 import type { Operation } from '../ledger/entry.ts'
 import { recordRefusal } from '../ledger/refusals.ts'
 import { actor, type Person } from '../people/person.ts'
 import { refuseUnseen } from '../recordings/actions.ts'
 import { type Wanted, whyNot, whyNotYet } from './download.ts'
-import { bundleToDownload, clipToDownload, isMade, recordingToDownload, statusesIn } from './queries.ts'
+import { bundleToDownload, clipToDownload, isMade, recordingToDownload } from './queries.ts'
 
 export const operationFor = ({ type }: Wanted): Operation => (type === 'bundle' ? 'disclosure' : 'consultation')
 export const permissionFor = ({ type }: Wanted) => `${type}.download` as const
@@ -27,16 +28,12 @@ export const findFor = async (tx: Tx, person: Person, wanted: Wanted) => {
     case 'bundle': {
       const found = await bundleToDownload(tx, person, wanted.id)
       if (found === undefined) return undefined
-      const refusal = whyNotYet('bundle', found.state) ?? (await whyBundleNot(tx, wanted.id))
+      const refusal = whyNotYet('bundle', found.state) ?? (await whyWithheldNow(tx, wanted.id))
       const { recipient } = found
       return refusal ?? { ...whole(found), recipient, recording: null, clip: null, bundle: wanted.id }
     }
   }
 }
-
-/** A bundle holds footage: it is withheld with the first recording in it that is. */
-export const whyBundleNot = async (db: Db | Tx, id: BundleId): Promise<Problem | undefined> =>
-  (await statusesIn(db, id)).map(whyNot).find((problem) => problem !== undefined)
 
 /** Throws where what is ready lacks what only the unready may. */
 export const whole = ({ size, sha256 }: { size: number | null; sha256: Sha256 | null }) => {

@@ -1,7 +1,7 @@
 import { type Insertable, sql } from 'kysely'
 import type { BundleId, ClipId, RecordingId } from '../base/ids.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
-import type { DownloadsTable, RecordingStatus } from '../engines/tables.ts'
+import type { DownloadsTable } from '../engines/tables.ts'
 import type { Person } from '../people/person.ts'
 import { visibleTo } from '../people/visibility.ts'
 
@@ -34,18 +34,6 @@ export const bundleToDownload = async (db: Db | Tx, person: Pick<Person, 'id'>, 
     .where('bundles.id', '=', id)
     .where('caseMembers.person', '=', person.id)
     .executeTakeFirst()
-
-/** The status of each recording whose footage is in a bundle. */
-export const statusesIn = async (db: Db | Tx, bundle: BundleId): Promise<RecordingStatus[]> => {
-  const rows = await db
-    .selectFrom('bundleExhibits')
-    .innerJoin('recordings', 'recordings.id', 'bundleExhibits.recording')
-    .select('recordings.status')
-    .distinct()
-    .where('bundleExhibits.bundle', '=', bundle)
-    .execute()
-  return rows.map(({ status }) => status)
-}
 
 /** Whether there is a clip or a bundle of this id, for anyone. */
 export const isMade = async (db: Db, type: 'clip' | 'bundle', id: ClipId | BundleId): Promise<boolean> => {

@@ -16,7 +16,15 @@ import { openFile } from './stream.ts'
 
 const tags = ['downloads']
 const params = Type.Object({ token: Type.String({ maxLength: 100 }) })
-const refusals: ProblemCode[] = ['suspended', 'not-found', 'conflict', 'link-expired', 'quarantined', 'erased']
+const refusals: ProblemCode[] = [
+  'suspended',
+  'not-found',
+  'conflict',
+  'link-expired',
+  'quarantined',
+  'exhibit-sensitive',
+  'erased',
+]
 
 const etagOf = ({ sha256 }: Served): string => `"${sha256}"`
 
@@ -43,7 +51,7 @@ const goneSignal = (reply: FastifyReply): AbortSignal => {
   return gone.signal
 }
 
-const asking = <Id extends TSchema>(what: string, id: Id) => ({
+const asking = <Id extends TSchema>(what: string, id: Id, ...more: ProblemCode[]) => ({
   summary: `Ask for ${what}`,
   description: 'Who, when and why is recorded before the address is given.',
   tags,
@@ -51,7 +59,7 @@ const asking = <Id extends TSchema>(what: string, id: Id) => ({
   body: DownloadRequest,
   response: {
     201: DownloadView,
-    ...problems('bad-request', 'not-found', 'not-ready', 'conflict', 'quarantined', 'erased'),
+    ...problems('bad-request', 'not-found', 'not-ready', 'conflict', 'quarantined', 'erased', ...more),
   },
 })
 
@@ -80,7 +88,7 @@ export const downloadRoutes =
 
     app.post(
       '/bundles/:id/downloads',
-      { config: { may: 'bundle.download' }, schema: asking('a bundle', IdOf.bundle) },
+      { config: { may: 'bundle.download' }, schema: asking('a bundle', IdOf.bundle, 'exhibit-sensitive') },
       async (request, reply) =>
         await give(request, reply, { type: 'bundle', id: request.params.id }, request.body.reason),
     )

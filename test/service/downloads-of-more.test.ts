@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sha256 } from '../../src/base/digest.ts'
-import { type BundleId, newId, type RecordingId } from '../../src/base/ids.ts'
+import { type BundleId, type CaseId, type ExhibitId, newId, type RecordingId } from '../../src/base/ids.ts'
+import { listBundles, readBundle } from '../../src/bundles/actions.ts'
+import { addExhibit, changeExhibit, withdrawExhibit } from '../../src/cases/exhibits.ts'
 import { dropMember } from '../../src/cases/members.ts'
 import { clipKey } from '../../src/clips/clip.ts'
 import { fileAt, requestDownload } from '../../src/downloads/actions.ts'
@@ -12,7 +14,7 @@ import type { Person } from '../../src/people/person.ts'
 import { aBundleOf, aClipRow } from '../case-files.ts'
 import { catalogued, entriesAbout, someone } from '../catalogued.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
-import { codeOf } from '../footsteps.ts'
+import { codeOf, problemOf } from '../footsteps.ts'
 
 let engines: TestEngines
 let investigator: Person
@@ -41,6 +43,8 @@ const hide = async (recording: RecordingId): Promise<void> => {
   await engines.db.updateTable('cases').set(closed).where('id', 'in', inCases).execute()
   await engines.db.updateTable('recordings').set({ status: 'grace' }).where('id', '=', recording).execute()
 }
+
+type Of = { caseId: CaseId; exhibit: ExhibitId; recording: RecordingId }
 
 describe('a clip', () => {
   test('is fetched as it was cut, by investigators and disclosure officers, each time with an entry', async () => {
@@ -134,5 +138,68 @@ describe('a bundle', () => {
     const token = await tokenOf({ type: 'bundle', id }, disclosure)
     await hide(recording)
     expect(await codeOf(fileAt(engines, token))).toBe('conflict')
+  })
+
+  const aBundle = async (recording: RecordingId) => {
+    const id = await aBundleOf(engines, [investigator, disclosure], recording, 'ready', randomBytes(10))
+    const { case: caseId, exhibit } = await engines.db
+      .selectFrom('bundles')
+      .innerJoin('bundleExhibits', 'bundleExhibits.bundle', 'bundles.id')
+      .select(['bundles.case', 'bundleExhibits.exhibit'])
+      .where('bundles.id', '=', id)
+      .executeTakeFirstOrThrow()
+    return { id, caseId, exhibit }
+  }
+
+  test.for([
+    [
+      'was marked sensitive',
+      'exhibit-sensitive',
+      /^AB\/1 is marked sensitive\. The bundle is given out no more; a copy that somebody fetched before stays/,
+      async ({ exhibit }) => {
+        await changeExhibit(engines, investigator, exhibit, { sensitivity: 'sensitive' }, 'It shows an informant')
+      },
+    ],
+    [
+      'was withdrawn',
+      'conflict',
+      /^AB\/1 was withdrawn from the case\. The bundle is given out no more/,
+      async ({ exhibit }) => await withdrawExhibit(engines, investigator, exhibit, 'The wrong footage'),
+    ],
+    [
+      'holds footage of one that was marked sensitive',
+      'exhibit-sensitive',
+      /^The footage of AB\/1 holds that of AB\/2, which is marked sensitive\. The bundle is given out no more/,
+      async ({ caseId, recording }) => {
+        const clipId = await aClipRow(engines, investigator, recording, 'ready')
+        const words = { reference: 'AB/2', sensitivity: 'sensitive', description: 'The informant' } as const
+        await addExhibit(engines, investigator, caseId, { clipId, ...words })
+      },
+    ],
+  ] satisfies [string, string, RegExp, (of: Of) => Promise<void>][])(
+    'of which an exhibit %s is given out no more, also at an address that was given before',
+    async ([, code, words, happen]) => {
+      const recording = await catalogued(engines)
+      const { id, caseId, exhibit } = await aBundle(recording)
+      const token = await tokenOf({ type: 'bundle', id }, disclosure)
+      expect(await readBundle(engines, disclosure, id)).toMatchObject({ gone: null, withheld: null })
+      await happen({ caseId, exhibit, recording })
+      const refusal = { code, message: expect.stringMatching(words) }
+      expect(await problemOf(ask({ type: 'bundle', id }, disclosure))).toMatchObject(refusal)
+      expect(await problemOf(fileAt(engines, token))).toMatchObject(refusal)
+      const refused = (await entriesAbout(engines, id)).filter(({ outcome }) => outcome === 'denied')
+      expect(refused.map(({ action }) => action).sort()).toEqual(['bundle.download', 'download.fetch'])
+      const told = { state: 'ready', gone: null, withheld: expect.stringMatching(words) }
+      expect(await readBundle(engines, disclosure, id)).toMatchObject(told)
+      const { items } = await listBundles(engines, disclosure, caseId, {})
+      expect(items).toMatchObject([{ id, ...told }])
+    },
+  )
+
+  test('of which an exhibit is no longer sensitive is given out again', async () => {
+    const { id, exhibit } = await aBundle(await catalogued(engines))
+    for (const sensitivity of ['sensitive', 'none'] as const)
+      await changeExhibit(engines, investigator, exhibit, { sensitivity }, 'It was looked at again')
+    expect((await fileAt(engines, await tokenOf({ type: 'bundle', id }, disclosure))).size).toBe(10)
   })
 })
