@@ -13,10 +13,18 @@ export type Zipped = {
   localName?: string
   /** Bytes that belong to no file, before it. */
   before?: Buffer
+  /** The checksum that is stated of it, where that is not what is true. */
+  crc?: number
+  /** Of the directory. */
+  comment?: Buffer
+  extra?: Buffer
+  /** The extra fields beside its bytes. */
+  localExtra?: Buffer
 }
 
 /** The digest and the size stand behind the bytes; names are UTF-8: as in ours. */
 const ordinary = 0x0808
+const none = Buffer.alloc(0)
 
 /**
  * A ZIP written from its specification (PKWARE's APPNOTE), apart from the product's own writer: it can be made wrong.
@@ -31,11 +39,13 @@ export const zipOf = (files: Iterable<Zipped>): Buffer => {
     pieces.push(bytes)
     offset += bytes.length
   }
-  for (const { name, bytes, method = 0, flags = ordinary, mode = 0o100644, size, localName, before } of files) {
+  for (const file of files) {
+    const { name, bytes, method = 0, flags = ordinary, mode = 0o100644, size, localName, before } = file
+    const { comment = none, extra = none, localExtra = none } = file
     if (before !== undefined) put(before)
     const listed = Buffer.from(name)
     const local = Buffer.from(localName ?? name)
-    const crc = crc32(bytes)
+    const crc = file.crc ?? crc32(bytes)
     const start = offset
     const later = (flags & 8) !== 0
     const header = Buffer.alloc(30)
@@ -49,8 +59,10 @@ export const zipOf = (files: Iterable<Zipped>): Buffer => {
       header.writeUInt32LE(size ?? bytes.length, 22)
     }
     header.writeUInt16LE(local.length, 26)
+    header.writeUInt16LE(localExtra.length, 28)
     put(header)
     put(local)
+    put(localExtra)
     put(bytes)
     if (later) {
       const after = Buffer.alloc(16)
@@ -70,9 +82,11 @@ export const zipOf = (files: Iterable<Zipped>): Buffer => {
     entry.writeUInt32LE(bytes.length, 20)
     entry.writeUInt32LE(size ?? bytes.length, 24)
     entry.writeUInt16LE(listed.length, 28)
+    entry.writeUInt16LE(extra.length, 30)
+    entry.writeUInt16LE(comment.length, 32)
     entry.writeUInt32LE(mode * 0x10000, 38)
     entry.writeUInt32LE(start, 42)
-    directory.push(entry, listed)
+    directory.push(entry, listed, extra, comment)
     count++
   }
   const start = offset

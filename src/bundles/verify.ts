@@ -1,14 +1,14 @@
 import { stat } from 'node:fs/promises'
 import { type NoteKey, vkeyOf } from '../base/note.ts'
 import { kidOf, type PublicKey } from '../custody/verify-receipt.ts'
-import { type Bag, checkBag } from './verify/bag.ts'
+import { type Bag, checkBag, tagManifestPath } from './verify/bag.ts'
 import { checkEntries, checkLeaves } from './verify/entries.ts'
 import { checkExhibits, type Exhibits } from './verify/exhibits.ts'
 import { bytesOf, type Find, type Finding } from './verify/finding.ts'
 import { openFolder } from './verify/folder.ts'
 import { carriesProofs, checkProofs, noProofs, type Proofs } from './verify/proofs.ts'
 import type { Provenance } from './verify/provenance.ts'
-import { digestOf } from './verify/reading.ts'
+import { digestsOf } from './verify/reading.ts'
 import { checkReceipts, keysInside } from './verify/receipts.ts'
 import type { Source } from './verify/source.ts'
 import { openZip } from './verify/zipped.ts'
@@ -68,7 +68,13 @@ const judge = (
   return ['altered', path, `${longer}These are not the bytes that were put in the bundle. ${unlike}`]
 }
 
-/** Reads every file to its end and holds it against the manifests, or what its exhibit states. Answers how many are right. */
+const wrongChecksum =
+  "The ZIP states another checksum (CRC-32) than this file's bytes have: programs warn of it, or do not unpack it."
+
+/**
+ * Reads every file to its end and holds it against the manifests, or what its exhibit states, and against the checksum in
+ * the ZIP. Answers how many are right by their digests.
+ */
 const checkDigests = async (
   source: Source,
   { payload, tags }: Bag,
@@ -76,21 +82,28 @@ const checkDigests = async (
   find: Find,
   onBytes: Options['onBytes'],
 ): Promise<number> => {
-  const expected = [...source.members].flatMap(([path, { size, barred }]) => {
+  const expected = [...source.members].flatMap(([path, { size, crc, barred }]) => {
     const digest = payload?.get(path) ?? tags.get(path) ?? stated.get(path)?.sha256
-    return digest === undefined || barred ? [] : [{ path, size, digest }]
+    // For this one no digest speaks.
+    const known = digest !== undefined || (path === tagManifestPath && crc !== undefined)
+    return !known || barred ? [] : [{ path, size, digest, crc }]
   })
   const total = expected.reduce((sum, { size }) => sum + size, 0)
   let [all, right] = [0, 0]
-  for (const { path, size, digest } of expected) {
+  for (const { path, size, digest, crc } of expected) {
     let done = 0
-    const is = await digestOf(source, path, find, (more) => {
+    const is = await digestsOf(source, path, find, (more) => {
       done += more
       all += more
       onBytes?.({ path, done, size, all, total })
     })
-    if (is === digest) right++
-    else if (is !== null) find(...judge(path, is, digest, [size, stated.get(path)?.size]))
+    if (is === null) continue
+    if (digest !== undefined && is.sha256 !== digest) {
+      find(...judge(path, is.sha256, digest, [size, stated.get(path)?.size]))
+      continue
+    }
+    if (digest !== undefined) right++
+    if (crc !== undefined && is.crc !== crc) find('zip', path, wrongChecksum)
   }
   return right
 }

@@ -7,6 +7,7 @@ import { buffer } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { openPromise } from 'yauzl'
+import { openZip } from '../../src/bundles/verify/zipped.ts'
 import { zipWriter } from '../../src/bundles/zip.ts'
 
 const run = promisify(execFile)
@@ -137,5 +138,10 @@ describe('beyond 4 GiB', () => {
         expect(await buffer(await zip.openReadStreamPromise(entry))).toEqual(Buffer.alloc(3))
     }
     expect(found).toEqual(sizes)
+    // What the writer needs for such sizes is no addition to our own command.
+    const findings: unknown[] = []
+    await using source = await openZip(file, (...finding) => findings.push(finding))
+    expect(findings.filter((finding) => !JSON.stringify(finding).includes('one folder'))).toEqual([])
+    expect(source.members.get('just-over')?.size).toBe(sizes['just-over'])
   })
 })

@@ -92,6 +92,48 @@ describe('a ZIP that was tampered with as a file', () => {
     expectTold(verdict, `padded ${media}`, 'Before this file are 11 bytes')
   })
 
+  const field = (id: number, data: Buffer): Buffer => {
+    const head = Buffer.alloc(4)
+    head.writeUInt16LE(id, 0)
+    head.writeUInt16LE(data.length, 2)
+    return Buffer.concat([head, data])
+  }
+  const filling = field(0x4141, Buffer.alloc(60_000, 'x'))
+
+  it.each([
+    [60_000, 'as the comment of a file', { comment: Buffer.alloc(60_000, 'x') }],
+    [60_004, "in a file's extra fields beside it", { localExtra: filling }],
+    [60_004, "in a file's extra fields of the directory", { extra: filling }],
+    [36, 'as another name of a file', { extra: field(0x7075, Buffer.alloc(32)) }],
+    [20, 'as a size that is none', { localExtra: field(1, Buffer.alloc(16)) }],
+    [16, 'behind a time', { localExtra: field(0x5455, Buffer.alloc(12)) }],
+    [9, 'as a time that is there twice', { extra: Buffer.concat(Array(2).fill(field(0x5455, Buffer.alloc(5)))) }],
+    [3, 'behind its extra fields', { localExtra: Buffer.alloc(3) }],
+  ] satisfies [number, string, Partial<Zipped>][])(
+    'and has %d bytes %s, is told padded, and its files are checked all the same',
+    async (count, _, how) => {
+      const verdict = await verifyZipped(spoilt(media, how))
+      expect(told(verdict)).toEqual([`padded ${media}`])
+      expectTold(verdict, `padded ${media}`, `has ${count} bytes about this file`)
+      expect(verdict.right).toBe(verdict.files - 1)
+    },
+  )
+
+  it('and has the times and owners that packers write, is whole', async () => {
+    const times = field(0x5455, Buffer.concat([Buffer.from([7]), Buffer.alloc(12)]))
+    const owners = field(0x7875, Buffer.from([1, 4, 0, 0, 0, 0, 4, 0, 0, 0, 0]))
+    const windows = field(0x000a, Buffer.concat([Buffer.from([0, 0, 0, 0, 1, 0, 24, 0]), Buffer.alloc(24)]))
+    const [localExtra, extra] = [Buffer.concat([times, owners]), Buffer.concat([windows, owners])]
+    expect(told(await verifyZipped(spoilt(media, { localExtra, extra })))).toEqual([])
+  })
+
+  it.each([media, 'tagmanifest-sha256.txt'])('and states another checksum of %s, is told so', async (name) => {
+    const verdict = await verifyZipped(spoilt(name, { crc: 0x12345678 }))
+    expect(told(verdict)).toEqual([`zip ${name}`])
+    expectTold(verdict, `zip ${name}`, 'another checksum (CRC-32)')
+    expect(verdict.right).toBe(verdict.files - 1)
+  })
+
   it.each(['', 'hello', 'PK', 'PK\u0005\u0006', 'PK\u0003\u0004'])('that is none (%j) is told so', async (text) => {
     const verdict = await verifyBytes(Buffer.from(text))
     expect(verdict.ok).toBe(false)

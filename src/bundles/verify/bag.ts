@@ -4,7 +4,7 @@ import { textOf } from './reading.ts'
 import type { Source } from './source.ts'
 
 const manifestPath = 'manifest-sha256.txt'
-const tagManifestPath = 'tagmanifest-sha256.txt'
+export const tagManifestPath = 'tagmanifest-sha256.txt'
 const declaration = 'BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n'
 const mostText = 256 * 1024 * 1024
 

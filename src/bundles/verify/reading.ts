@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { crc32 } from 'node:zlib'
 import { hex } from '../../base/digest.ts'
 import type { Sha256 } from '../../base/ids.ts'
 import { bytesOf, type Find } from './finding.ts'
@@ -10,20 +11,22 @@ const found = (path: string, error: unknown, find: Find): void => {
   else find('unreadable', path, `It could not be read to its end (${systemWord(error)}), so it was not checked.`)
 }
 
-/** SHA-256 of a member, in flat memory; null where it cannot be read, which is found. */
-export const digestOf = async (
+/** SHA-256 and CRC-32 of a member, in flat memory; null where it cannot be read, which is found. */
+export const digestsOf = async (
   source: Source,
   path: string,
   find: Find,
   onBytes: (more: number) => void,
-): Promise<Sha256 | null> => {
+): Promise<{ sha256: Sha256; crc: number } | null> => {
   const hash = createHash('sha256')
+  let crc = 0
   try {
     for await (const block of source.read(path)) {
       hash.update(block)
+      crc = crc32(block, crc)
       onBytes(block.length)
     }
-    return hex(hash.digest())
+    return { sha256: hex(hash.digest()), crc }
   } catch (error) {
     found(path, error, find)
     return null

@@ -1,5 +1,8 @@
-/** A file of the bundle: `size` in bytes. One that is `barred` was found wrong already and is not to be read. */
-export type Member = { size: number; barred?: true }
+/**
+ * A file of the bundle: `size` in bytes, `crc` the CRC-32 that a ZIP states of it. One that is `barred` was found wrong
+ * already and is not to be read.
+ */
+export type Member = { size: number; crc?: number; barred?: true }
 
 /** A bundle as a ZIP or as a folder. What is wrong with the container itself was found when it was opened. */
 export type Source = AsyncDisposable & {

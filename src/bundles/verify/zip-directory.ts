@@ -1,6 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import { fromRandomAccessReaderPromise, RandomAccessReader } from 'yauzl'
 import { mostFiles } from './source.ts'
+import { strayIn, wideOf } from './zip-extra.ts'
 import { type Frame, piecewise } from './zip-frame.ts'
 
 /** A file as a ZIP's directory names it. `header` is where its local header begins in the file. */
@@ -12,6 +13,8 @@ export type Listed = {
   method: number
   flags: number
   crc: number
+  /** Bytes of its comment, and of extra fields that tell nothing a packer has to tell. */
+  stray: number
   /** The kind of file in unix's mode bits; 0 where none is given. */
   kind: number
 }
@@ -52,6 +55,7 @@ export const directoryOf = async (handle: FileHandle, { shift, end }: Frame): Pr
     for await (const entry of zip.eachEntry()) {
       if (listed.length >= mostFiles) return until(null, true)
       length += 46 + entry.fileNameLength + entry.extraFieldLength + entry.fileCommentLength
+      const wide = wideOf(entry.uncompressedSize, entry.compressedSize, entry.relativeOffsetOfLocalHeader)
       listed.push({
         name: Buffer.from(entry.fileNameRaw),
         header: entry.relativeOffsetOfLocalHeader + shift,
@@ -60,6 +64,7 @@ export const directoryOf = async (handle: FileHandle, { shift, end }: Frame): Pr
         method: entry.compressionMethod,
         flags: entry.generalPurposeBitFlag,
         crc: entry.crc32,
+        stray: entry.fileCommentLength + strayIn(entry.extraFieldRaw, wide),
         kind: (entry.externalFileAttributes >>> 16) & 0xf000,
       })
     }

@@ -1,5 +1,8 @@
 import type { FileHandle } from 'node:fs/promises'
 
+/** What stands where a number does not fit into 32 bits, and the least that does not. */
+export const most32 = 0xffffffff
+
 /** Exactly the bytes [at, at + length) of a file, or as many of them as there are. */
 export const bytesAt = async (handle: FileHandle, at: number, length: number): Promise<Buffer> => {
   if (at < 0) return Buffer.alloc(0)

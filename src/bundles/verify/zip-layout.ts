@@ -1,10 +1,11 @@
 import type { FileHandle } from 'node:fs/promises'
 import { bytesOf, type Find } from './finding.ts'
 import type { Listed } from './zip-directory.ts'
-import { piecewise } from './zip-frame.ts'
+import { strayIn, wideOf } from './zip-extra.ts'
+import { most32, piecewise } from './zip-frame.ts'
 
-/** Where a file's bytes stand in the ZIP. */
-export type Placed = { name: Buffer; start: number; size: number; barred?: true }
+/** Where a file's bytes stand in the ZIP, and which checksum it states of them. */
+export type Placed = { name: Buffer; start: number; size: number; crc?: number; barred?: true }
 
 export const headerLength = 30
 export const describedLater = 0x08
@@ -18,7 +19,7 @@ const localSizes = (header: Buffer, extra: Buffer): [number, number] => {
     if (extra.readUInt16LE(at) !== 1) continue
     let next = at + 4
     const wide = (size: number): number => {
-      if (size !== 0xffffffff || next + 8 > extra.length) return size
+      if (size !== most32 || next + 8 > extra.length) return size
       next += 8
       return u64(extra, next - 8)
     }
@@ -36,7 +37,7 @@ const descriptorLength = (bytes: Buffer, { crc, size, packed }: Listed): number 
   return bytes.readUInt32LE(at + 4) === packed && bytes.readUInt32LE(at + 8) === size ? at + 12 : null
 }
 
-type Local = { start: number; end: number; disagrees: boolean }
+type Local = { start: number; end: number; disagrees: boolean; stray: number }
 
 /** Reads a file's local header, and what follows its bytes. Null where there is no such header. */
 const localOf = async (bytesAt: ReturnType<typeof piecewise>, listed: Listed): Promise<Local | null> => {
@@ -47,7 +48,9 @@ const localOf = async (bytesAt: ReturnType<typeof piecewise>, listed: Listed): P
   const rest = await bytesAt(listed.header + headerLength, nameLength + extraLength)
   const start = listed.header + headerLength + nameLength + extraLength
   const later = (listed.flags & describedLater) !== 0
-  const [size, packed] = localSizes(header, rest.subarray(nameLength))
+  const extra = rest.subarray(nameLength)
+  const stray = strayIn(extra, wideOf(header.readUInt32LE(22), header.readUInt32LE(18)))
+  const [size, packed] = localSizes(header, extra)
   const unsaid = later && header.readUInt32LE(14) === 0
   const same =
     rest.subarray(0, nameLength).equals(listed.name) &&
@@ -57,9 +60,9 @@ const localOf = async (bytesAt: ReturnType<typeof piecewise>, listed: Listed): P
     ((later && size === 0) || size === listed.size) &&
     ((later && packed === 0) || packed === listed.packed)
   const end = start + listed.packed
-  if (!later) return { start, end, disagrees: !same }
+  if (!later) return { start, end, disagrees: !same, stray }
   const after = descriptorLength(await bytesAt(end, 24), listed)
-  return { start, end: end + (after ?? 0), disagrees: !same || after === null }
+  return { start, end: end + (after ?? 0), disagrees: !same || after === null, stray }
 }
 
 /** What cannot be read as it stands, in words; undefined where it is a file, stored. */
@@ -110,10 +113,16 @@ export const layOut = async (
       }
       reached = Math.max(reached, local.end)
     }
+    const stray = each.stray + (local?.stray ?? 0)
+    if (stray > 0) {
+      const says = `The ZIP has ${bytesOf(stray)} about this file, as a comment or in extra fields, that are no part of it.`
+      find('padded', name, says)
+    }
     const barred = barredBecause(each)
     if (barred !== undefined && !each.name.toString('latin1').endsWith('/')) find(barred[0], name, barred[2])
     const wrong = cut || barred !== undefined
-    placed.push({ name: each.name, start: local?.start ?? 0, size: each.size, ...(wrong && { barred: true }) })
+    const { crc, size } = each
+    placed.push({ name: each.name, start: local?.start ?? 0, size, crc, ...(wrong && { barred: true }) })
   }
   if (reached < directory) {
     find('padded', null, `After the last file are ${bytesOf(directory - reached)} that belong to no file of the ZIP.`)

@@ -89,8 +89,8 @@ export const openZip = async (file: string, find: Find): Promise<Source> => {
       root !== '' && path.startsWith(`${root}/`) ? path.slice(root.length + 1) : path
     for (const [kind, path, says] of raised) find(kind, path === null ? null : inside(path), says)
     const members = new Map<string, Member & { start: number }>()
-    for (const [path, { start, size, barred }] of places) {
-      members.set(inside(path), { start, size, ...(barred && { barred }) })
+    for (const [path, { name: _, ...place }] of places) {
+      members.set(inside(path), place)
     }
     return {
       kind: 'zip',
