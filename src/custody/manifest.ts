@@ -30,11 +30,11 @@ export const fileState = (
   const same = known.recordings.filter(
     (each) => each.duplicateOf === null && each.sha256 === file.sha256 && each.size === file.size,
   )
-  const inCustody = [...same, ...declared.filter((each) => each.size === file.size)].find((each) =>
-    held.has(each.status),
-  )
+  // Also what was accepted under another digest than the camera declares.
+  const taken = [...same, ...declared.filter((each) => each.size === file.size)]
+  const inCustody = taken.find((each) => held.has(each.status))
   if (inCustody !== undefined) return { state: 'held', recording: inCustody.id }
-  const erased = same.find((each) => each.status === 'erased' && each.readmittedAt === null)
+  const erased = taken.find((each) => each.status === 'erased' && each.readmittedAt === null)
   if (erased !== undefined) return { state: 'erased', recording: erased.id }
   const uploads = known.uploads.filter((each) => each.sha256 === file.sha256 && each.size === file.size && !each.kept)
   const verifying = uploads.find((each) => each.state === 'stored' || each.state === 'completing')

@@ -14,6 +14,9 @@ export const lockFile = async (tx: Tx, camera: CameraSerial, size: number, sha25
   await sql`select pg_advisory_xact_lock(hashtextextended(${`file ${camera} ${size} ${sha256}`}, 0))`.execute(tx)
 }
 
+/** In custody, or once there. */
+const settled = ['verified', 'active', 'due', 'grace', 'erased'] as const
+
 /** The recording that is this file, if one is in custody, or was until it was erased. */
 export const inCustody = async (
   tx: Tx,
@@ -28,11 +31,34 @@ export const inCustody = async (
     .where('camera', '=', camera)
     .where('size', '=', size)
     .where('sha256', '=', sha256)
-    .where('status', 'in', ['verified', 'active', 'due', 'grace', 'erased'])
+    .where('status', 'in', settled)
     .where('duplicateOf', 'is', null)
     .where('readmittedAt', 'is', null)
     .where('id', '!=', not)
     .executeTakeFirst()
+
+/** Whether a supervisor accepted for this declaration what was read now: as a file in custody, or one that was erased since. */
+export const wasAccepted = async (
+  db: Db,
+  { id, camera, size }: RecordingRow,
+  declared: Sha256,
+  read: Sha256,
+): Promise<boolean> => {
+  const row = await db
+    .selectFrom('recordings')
+    .innerJoin('uploads', 'uploads.id', 'recordings.upload')
+    .select('recordings.id')
+    .where('recordings.camera', '=', camera)
+    .where('recordings.size', '=', size)
+    .where('recordings.sha256', '=', read)
+    .where('uploads.sha256', '=', declared)
+    .where('recordings.status', 'in', settled)
+    .where('recordings.duplicateOf', 'is', null)
+    .where('recordings.readmittedAt', 'is', null)
+    .where('recordings.id', '!=', id)
+    .executeTakeFirst()
+  return row !== undefined
+}
 
 /** Quarantined recordings of the same camera and size that read back with this digest, which was not the declared one. */
 export const disputedTwins = async (
@@ -229,8 +255,6 @@ export const announce = async (
     )
     .execute()
 }
-
-const settled = ['verified', 'active', 'due', 'grace', 'erased'] as const
 
 /** Announced files of a camera that are not in custody, oldest announcement first. */
 export const shortfallPage = async (

@@ -24,6 +24,7 @@ import {
   noteObject,
   recordingById,
   recordingForUpdate,
+  wasAccepted,
 } from './queries.ts'
 import { type ReadBack, readBack } from './read-back.ts'
 import { signReceipt } from './receipt.ts'
@@ -97,12 +98,19 @@ const verify = async (
     return { outcome: 'quarantined', wroteCopy: false }
   }
   const verdict = judge(read, { size: recording.size, sha256: expected })
-  if (!verdict.matches) {
+  const again =
+    !verdict.matches && verdict.because === 'digest-mismatch' && (await isAgain(engines, recording, upload, read))
+  if (!verdict.matches && !again) {
     await quarantine(engines, recording, upload, run, verdict.because, read.sha256)
     return { outcome: 'quarantined', wroteCopy: false }
   }
-  return { outcome: await receive(engines, recording, upload, run, read.sha256), wroteCopy: copyTo !== undefined }
+  const outcome = await receive(engines, recording, upload, run, read.sha256, again)
+  return { outcome, wroteCopy: copyTo !== undefined }
 }
+
+/** What was accepted for a declaration once is no dispute when it is sent again: it is a second one, or was erased. */
+const isAgain = async ({ db }: Engines, recording: RecordingRow, upload: UploadRow, read: ReadBack): Promise<boolean> =>
+  upload.sha256 !== null && (await wasAccepted(db, recording, upload.sha256, read.sha256))
 
 /** The object in its final place. Its version is noted once, and from then on no later version is ever taken for it. */
 const objectOf = async (
@@ -186,13 +194,17 @@ const quarantine = async (
   engines.log.warn({ recording: recording.id, because }, 'a recording was quarantined')
 }
 
-/** The match: the one transaction that signs. The first verified of a file wins; a later one's receipt names the first. */
+/**
+ * The match: the one transaction that signs. The first verified of a file wins; a later one's receipt names the first. One that
+ * is there only as it was accepted before is `again`, and never the first.
+ */
 const receive = async (
   engines: Engines,
   recording: RecordingRow,
   upload: UploadRow,
   run: Job,
   sha256: Sha256,
+  again: boolean,
 ): Promise<'verified' | 'duplicate' | 'erased'> =>
   await inTransaction(engines.db, async (tx) => {
     await run.fence(tx)
@@ -208,6 +220,7 @@ const receive = async (
       await settleDuplicate(tx, engines, recording, upload, run, first.id, sha256)
       return 'duplicate'
     }
+    if (again) throw new Error('the file was re-admitted while it was read back')
     await markVerified(tx, recording.id, sha256)
     await setState(tx, upload.id, 'verified')
     const cause = await giveReceipt(tx, engines, upload, recording.id, run, sha256, 'recording.verified')

@@ -9,19 +9,25 @@ export const insertUpload = async (tx: Tx, upload: NewUpload): Promise<void> => 
   await tx.insertInto('uploads').values(upload).execute()
 }
 
-/** Whether this file was erased, and no supervisor has re-admitted it. */
+/** Whether this file, by the digest that was read of it or that was declared, was erased, and no supervisor re-admitted it. */
 export const wasErased = async (db: Db, camera: CameraSerial, size: number, sha256: Sha256): Promise<boolean> => {
-  const row = await db
+  const erased = db
     .selectFrom('recordings')
-    .select('id')
-    .where('camera', '=', camera)
-    .where('size', '=', size)
-    .where('sha256', '=', sha256)
-    .where('status', '=', 'erased')
-    .where('duplicateOf', 'is', null)
-    .where('readmittedAt', 'is', null)
+    .select('recordings.id')
+    .where('recordings.camera', '=', camera)
+    .where('recordings.size', '=', size)
+    .where('recordings.status', '=', 'erased')
+    .where('recordings.duplicateOf', 'is', null)
+    .where('recordings.readmittedAt', 'is', null)
+  const read = await erased.where('recordings.sha256', '=', sha256).executeTakeFirst()
+  if (read !== undefined) return true
+  const declared = await erased
+    .innerJoin('uploads', 'uploads.id', 'recordings.upload')
+    .where('uploads.camera', '=', camera)
+    .where('uploads.size', '=', size)
+    .where('uploads.sha256', '=', sha256)
     .executeTakeFirst()
-  return row !== undefined
+  return declared !== undefined
 }
 
 /** Serialises the creations of one dock, so that its limit of open uploads holds exactly. Counts them. */

@@ -77,6 +77,16 @@ const cases: [string, string, { uploads?: KnownUpload[]; recordings?: KnownRecor
     { recordings: [recording({ status: 'quarantined', quarantinedBecause: 'discarded', sha256: other })] },
   ],
   [
+    'an erased file that had been accepted under another digest than declared',
+    'erased',
+    { recordings: [recording({ sha256: other, status: 'erased' })] },
+  ],
+  [
+    'a file of which another one with its declared digest and another size was erased',
+    'owed',
+    { recordings: [recording({ sha256: other, size: 11, status: 'erased' })] },
+  ],
+  [
     'an erased file that a supervisor re-admitted',
     'owed',
     { recordings: [recording({ status: 'erased', readmittedAt: new Date() })] },

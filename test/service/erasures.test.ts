@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, t
 import type { CameraSerial, RecordingId } from '../../src/base/ids.ts'
 import { readBundle } from '../../src/bundles/actions.ts'
 import { bundleKey } from '../../src/bundles/bundle.ts'
-import { clearRecording } from '../../src/custody/disputes.ts'
+import { acceptRecording, clearRecording } from '../../src/custody/disputes.ts'
 import { listShortfall, takeManifest } from '../../src/custody/manifest.ts'
 import { uploadReceipt } from '../../src/custody/receipts.ts'
 import { requestDownload } from '../../src/downloads/actions.ts'
@@ -203,11 +203,11 @@ test('where the store enforces no locks, grace is kept all the same, and ends as
 
 describe('a file that was erased', () => {
   const camera = 'CAM-ERASED' as CameraSerial
-  const announced = async (bytes: Buffer, dock: Awaited<ReturnType<typeof aDock>>) => {
+  const announced = async (bytes: Buffer, dock: Awaited<ReturnType<typeof aDock>>, declared = digestOf(bytes)) => {
     const file = {
       name: 'a.mp4',
       size: bytes.length,
-      sha256: digestOf(bytes),
+      sha256: declared,
       recordedAt: new Date(),
       number: null,
       sequence: null,
@@ -259,6 +259,44 @@ describe('a file that was erased', () => {
     expect(await announced(bytes, dock)).toBe('erased')
     expect(await codeOf(readmit(engines, people.supervisor, second.recording, 'once more'))).toBe('accepted')
     expect(await announced(bytes, dock)).toBe('owed')
+  })
+
+  test('does not come back under the digest that its camera declares wrongly either', async () => {
+    const dock = await aDock(engines)
+    const [bytes, declared] = [randomBytes(200_000), digestOf(randomBytes(1))]
+    const send = async () => await sendFile(engines, dock, bytes, { camera, declared })
+    const accepted = async () => {
+      const sent = await send()
+      await take(engines, sent.recording)
+      expect(await announced(bytes, dock, declared)).toBe('owed')
+      await acceptRecording(engines, people.supervisor, sent.recording, 'The camera computes digests wrongly')
+      await take(engines, sent.recording)
+      expect(await announced(bytes, dock, declared)).toBe('held')
+      return sent
+    }
+    const first = await accepted()
+    // A client that asks nobody sends it once more, and has begun so before the erasure.
+    const second = await send()
+    expect(await take(engines, second.recording)).toMatchObject({ said: 'duplicate' })
+    const late = await send()
+    clock.ahead += 31 * day
+    await purged(engines)
+    clock.ahead += 31 * day
+    await locksOver(engines)
+    await purged(engines)
+    expect(await statusOf(engines, first.recording)).toBe('erased')
+
+    expect(await announced(bytes, dock, declared)).toBe('erased')
+    expect(await codeOf(send())).toBe('erased')
+    expect(await take(engines, late.recording)).toMatchObject({ said: 'erased' })
+    expect(await clearRecording(engines, late.recording)).toBe(true)
+    expect(await stored(engines, late.recording)).toEqual([])
+    expect(await actionsOn(engines, first.recording)).toContain('recording.erased-file-refused')
+
+    expect(await codeOf(readmit(engines, people.supervisor, first.recording, 'A court asks for it'))).toBe('accepted')
+    expect(await announced(bytes, dock, declared)).toBe('owed')
+    const again = await accepted()
+    expect(await statusOf(engines, again.recording)).toBe('active')
   })
 
   test('is re-admitted only where it was erased', async () => {
