@@ -3,6 +3,7 @@ import { officerThen } from '../docks/assignments.ts'
 import type { BundleExhibitRow, BundleRow } from '../engines/bundle-tables.ts'
 import type { Db } from '../engines/postgres.ts'
 import type { ClipRow, RecordingRow, RenditionObjectRow, RenditionRow } from '../engines/tables.ts'
+import { whole } from '../renditions/queries.ts'
 import { playsInBrowsers } from './playing.ts'
 
 /** A recording and what goes with it: whose camera it was, its receipt and, where a browser needs it, the form that plays. */
@@ -43,7 +44,7 @@ const receiptsOf = async (db: Db, ids: RecordingId[]): Promise<Map<RecordingId, 
 const playedForms = async (db: Db, ids: RecordingId[]): Promise<Map<RecordingId, NonNullable<Held['hls']>>> => {
   if (ids.length === 0) return new Map()
   const query = db.selectFrom('renditions').selectAll().where('recording', 'in', ids)
-  const rows = await query.where('kind', '=', 'hls').where('state', '=', 'ready').execute()
+  const rows = await query.where('kind', '=', 'hls').where(whole).execute()
   const pieces = new Map<RenditionId, RenditionObjectRow[]>(rows.map(({ id }) => [id, []]))
   if (rows.length > 0) {
     const objects = db

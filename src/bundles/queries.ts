@@ -4,6 +4,7 @@ import type { BundleExhibitRow, BundleRow, BundleTables } from '../engines/bundl
 import type { CheckpointRow, LogRow } from '../engines/ledger-tables.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
 import { holdPerson } from '../people/queries.ts'
+import { whole } from '../renditions/queries.ts'
 import type { Disclosable } from './bundle.ts'
 
 /** The recordings behind exhibits of a case, in the one order in which they are locked. */
@@ -79,7 +80,7 @@ export const sensitiveOf = async (
   return rows.map(asDisclosable)
 }
 
-/** The first of these recordings for which the form that a browser plays is still being made, since less than a day. */
+/** The first of these recordings whose form that a browser plays is not there and is being made, since less than a day. */
 export const stillRendering = async (
   db: Db,
   ids: readonly RecordingId[],
@@ -87,7 +88,8 @@ export const stillRendering = async (
 ): Promise<RecordingId | undefined> => {
   if (ids.length === 0) return undefined
   const query = db.selectFrom('renditions').select('recording').where('recording', 'in', ids).where('kind', '=', 'hls')
-  const found = await query.where('state', 'in', ['owed', 'working']).where('owedAt', '>', since).executeTakeFirst()
+  const open = query.where('state', 'in', ['owed', 'working']).where((eb) => eb.not(whole))
+  const found = await open.where('owedAt', '>', since).executeTakeFirst()
   return found?.recording
 }
 

@@ -111,7 +111,7 @@ const owedUntilOver = async ({ db }: Engines, id: RecordingId, kinds: RenditionK
 /** All renditions of a recording are to be made anew. Asked for twice, they are made once. */
 export const remakeRenditions = async (engines: Engines, actor: Actor, id: RecordingId): Promise<void> =>
   await inTransaction(engines.db, async (tx) => {
-    const count = await oweAgain(tx, id)
+    const count = await oweAgain(tx, id, engines.clock.now())
     if (count === 0) throw new Problem('conflict', 'This recording has no renditions: nothing in it can be shown yet.')
     const cause = await record(tx, engines.clock, {
       operation: 'administration',

@@ -6,6 +6,9 @@ import type { RenditionFacts, RenditionObjectRow, RenditionRow, Tables } from '.
 export const renditionsOf = async (db: Db | Tx, recording: RecordingId): Promise<RenditionRow[]> =>
   await db.selectFrom('renditions').selectAll().where('recording', '=', recording).execute()
 
+/** All of it is there: one that is owed once more stays as it is until its successor takes its place. */
+export const whole = sql<boolean>`(renditions.state = 'ready' or renditions.state = 'owed' and renditions.sha256 is not null)`
+
 /** Owes a rendition, unless there is one of its kind. */
 export const insertOwed = async (tx: Tx, rendition: Insertable<Tables['renditions']>): Promise<void> => {
   await tx
@@ -19,7 +22,7 @@ export const insertOwed = async (tx: Tx, rendition: Insertable<Tables['rendition
  * Every rendition of the recording is to be made anew, but for those that are owed or being made already; what there is
  * stays until then. Answers how many there are. Until the transaction ends nobody else asks for the same.
  */
-export const oweAgain = async (tx: Tx, recording: RecordingId): Promise<number> => {
+export const oweAgain = async (tx: Tx, recording: RecordingId, at: Date): Promise<number> => {
   const rows = await tx
     .selectFrom('renditions')
     .select('id')
@@ -29,7 +32,7 @@ export const oweAgain = async (tx: Tx, recording: RecordingId): Promise<number> 
     .execute()
   await tx
     .updateTable('renditions')
-    .set({ state: 'owed', progress: 0, failure: null })
+    .set({ state: 'owed', progress: 0, failure: null, owedAt: at })
     .where('recording', '=', recording)
     .where('state', 'in', ['ready', 'failed'])
     .execute()
@@ -191,7 +194,7 @@ export const secondsShown = async (db: Db | Tx, recording: RecordingId): Promise
     .select((eb) => eb.fn.sum<number | null>('renditionObjects.duration').as('seconds'))
     .where('recording', '=', recording)
     .where('kind', '=', 'hls')
-    .where('state', '=', 'ready')
+    .where(whole)
     .executeTakeFirstOrThrow()
   return seconds === null ? null : Number(seconds)
 }

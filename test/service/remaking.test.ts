@@ -12,6 +12,10 @@ import { clearLeftovers } from '../../src/renditions/leftovers.ts'
 import { renditionKey } from '../../src/renditions/rendition.ts'
 import type { Uploader } from '../../src/uploads/actions.ts'
 import { handlers } from '../../workers/handlers.ts'
+import { askBundle, makeNow, put, zipIn } from '../bundled.ts'
+import { aCase } from '../case-files.ts'
+import { someone } from '../catalogued.ts'
+import { ask } from '../clipped.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
 import { faultyStore, refuses } from '../faulty-store.ts'
 import { actionsOn, aDock } from '../footsteps.ts'
@@ -27,6 +31,7 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'exhibit-remaking-'))
   const source = ['-f', 'lavfi', '-i', 'testsrc2=s=320x240:r=25:d=14', '-f', 'lavfi', '-i', 'sine=d=14']
   await ffmpeg(...source, '-c:v', 'libx264', '-preset', 'ultrafast', '-g', '50', '-c:a', 'aac', at('usual.mp4'))
+  await ffmpeg('-f', 'lavfi', '-i', 'testsrc2=s=320x240:r=25:d=2', '-c:v', 'mjpeg', at('old.avi'))
 })
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
@@ -172,6 +177,35 @@ test('what is there is watched until what is made anew takes its place, and goes
   const after = await keys(recording)
   expect(after.stored.sort()).toEqual(after.shown)
   expect(after.shown.filter((key) => watched.includes(key))).toEqual([])
+})
+
+test('a bundle that is made meanwhile holds the copy that plays, as it is there', async () => {
+  const [asha, dora] = [await someone(engines, ['investigator']), await someone(engines, ['disclosure'])]
+  const caseId = await aCase(engines, asha, [[dora, 'disclosure']])
+  const old = await show(engines, dock, at('old.avi'))
+  const exhibit = await put(engines, asha, caseId, 'AB/1', { recordingId: old })
+  const holdsCopy = async () => {
+    const id = await askBundle(engines, dora, caseId, [exhibit])
+    const { state } = await makeNow(engines, id)
+    return [state, (await zipIn(engines, id))?.includes('AB_1/viewing-copy.mp4')]
+  }
+  // It was made long ago, and nobody is to wait for another.
+  const owedAt = new Date(engines.clock.now().getTime() - 2 * 86_400_000)
+  await engines.db.updateTable('renditions').set({ owedAt }).where('recording', '=', old).execute()
+  await remake(old)
+  expect(await holdsCopy()).toEqual(['ready', true])
+  // Where there is none yet, that it was asked for long ago is no reason to go out without.
+  const failed = { state: 'failed', sha256: null, owedAt } as const
+  await engines.db.updateTable('renditions').set(failed).where('recording', '=', old).execute()
+  await remake(old)
+  expect(await holdsCopy()).toEqual(['owed', undefined])
+})
+
+test('how long it really plays is known while it is made anew', async () => {
+  const recording = await shown()
+  await engines.db.updateTable('recordings').set({ duration: 1 }).where('id', '=', recording).execute()
+  await remake(recording)
+  expect(await ask(engines, await someone(engines, ['investigator']), recording, 10, 12)).toEqual(expect.any(String))
 })
 
 test('what is cut off while it is made beside another leaves that one as it was, and nothing in the store', async () => {
