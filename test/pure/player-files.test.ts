@@ -98,6 +98,12 @@ describe('the storyboard', () => {
 })
 
 describe('flags', () => {
+  it('say why a recording is silent at the start, and not for how long: that differs', () => {
+    const { text: said } = flags.flagInWords('silent_start')
+    expect(said).toContain('filmed before the button was pressed')
+    expect(said).not.toMatch(/\d|ten|fifteen|thirty|sixty|minute/)
+  })
+
   it('are told in plain words, and one that nobody described as its word', () => {
     for (const flag of [
       'truncated',

@@ -9,7 +9,7 @@ const words = {
   },
   silent_start: {
     title: 'Silent at the start',
-    text: 'Cameras keep the seconds before the button was pressed without sound: the first thirty seconds are silent.',
+    text: 'Many cameras, while they wait to be started, keep the latest seconds without sound, and a recording begins with these. What is silent at the start was, as a rule, filmed before the button was pressed.',
   },
   clock_drift: {
     title: 'Camera clock was wrong',
