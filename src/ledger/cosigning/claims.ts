@@ -1,13 +1,12 @@
 import { openCheckpoint } from '../../base/checkpoint.ts'
-import { rootAt } from '../../base/merkle.ts'
 import type { Engines } from '../../engines/engines.ts'
 import type { LogRow } from '../../engines/ledger-tables.ts'
 import type { ConfiguredWitness } from '../../engines/witness-list.ts'
 import { publishedBefore } from '../log/head.ts'
 import { currentLog, logKeyOf } from '../log/log.ts'
+import { growthFrom } from '../log/proofs.ts'
 import { type PublishedNote, storedNotes, witnessedNotes } from '../log/published.ts'
 import { halt, newestCheckpointRow, numberedSize } from '../log/queries.ts'
-import { hashesOf } from '../log/tree.ts'
 import { isSilent, type Seen, seenByWitnesses } from './asking.ts'
 import { servedBy, WitnessFailed } from './exchange.ts'
 
@@ -37,8 +36,8 @@ const holdAgainst = async (
   const newest = await newestCheckpointRow(db, of.number)
   // Between the two its publication was cut short: the sequencer ends it.
   if (newest === undefined || seen.size > newest.size) return 'later'
-  const root = await rootAt(seen.size, hashesOf(store, of.number, newest.size))
-  if (root.equals(seen.root)) return 'unshown'
+  const { oldRoot } = await growthFrom(store, newest, seen.size)
+  if (oldRoot.equals(seen.root)) return 'unshown'
   return await stop(
     engines,
     of,

@@ -1,11 +1,10 @@
 import { checkpointText } from '../../base/checkpoint.ts'
-import { consistencyPath } from '../../base/merkle.ts'
 import type { Engines } from '../../engines/engines.ts'
 import type { CheckpointRow, LogRow } from '../../engines/ledger-tables.ts'
 import type { ConfiguredWitness } from '../../engines/witness-list.ts'
 import { currentLog } from '../log/log.ts'
+import { growthFrom } from '../log/proofs.ts'
 import { newestCheckpointRow } from '../log/queries.ts'
-import { hashesOf } from '../log/tree.ts'
 import { makeTurns } from '../witness/turns.ts'
 import { lookAtClaim } from './claims.ts'
 import { cosignatureIn, type Failure, submit, WitnessFailed } from './exchange.ts'
@@ -39,14 +38,14 @@ const standingsOf = (engines: object): Map<string, Standing> => {
  */
 const obtain = async (
   engines: Reached,
-  { of, checkpoint: { size, root, note, at } }: Shown,
+  { of, checkpoint }: Shown,
   witness: ConfiguredWitness,
   stopping: AbortSignal,
 ): Promise<string | undefined> => {
   const { db, store, clock } = engines
-  const hashAt = hashesOf(store, of.number, size)
+  const { size, root, note, at } = checkpoint
   let old = Math.min(await sizeOfWitness(db, witness.vkey, of.number), size)
-  let path = await consistencyPath(old, size, hashAt)
+  let { path } = await growthFrom(store, checkpoint, old)
   const signal = AbortSignal.any([stopping, AbortSignal.timeout(answerMs)])
   for (let tries = 1; ; tries++) {
     const reply = await submit(witness, { old, path, note }, signal)
@@ -69,7 +68,7 @@ const obtain = async (
     if (tries === 2) throw new WitnessFailed('nonsense', 'it does not stand by the size that it named')
     await rememberSize(db, witness.vkey, of.number, reply.size)
     old = reply.size
-    path = await consistencyPath(old, size, hashAt)
+    path = (await growthFrom(store, checkpoint, old)).path
   }
 }
 

@@ -1,12 +1,19 @@
 import type { EntryId } from '../../base/ids.ts'
-import { inclusionPath } from '../../base/merkle.ts'
+import {
+  consistencyPath,
+  inclusionPath,
+  leafHash,
+  rootAt,
+  verifyConsistency,
+  verifyInclusion,
+} from '../../base/merkle.ts'
 import { Problem } from '../../base/problem.ts'
 import { formatProof } from '../../base/tlog-proof.ts'
 import type { Engines } from '../../engines/engines.ts'
 import type { Db } from '../../engines/postgres.ts'
 import { type Checkpoint, checkpointAt, newestCheckpoint } from './checkpoints.ts'
 import { placesOfEntries } from './queries.ts'
-import { hashesOf } from './tree.ts'
+import { madeOf } from './tree.ts'
 
 type Reached = Pick<Engines, 'db' | 'store'>
 
@@ -48,18 +55,37 @@ export const proofOf = async ({ db, store }: Reached, entry: EntryId): Promise<{
   if (place === undefined || !place.published) return { owed: true }
   const checkpoint = await bestOver(db, place.log, place.index)
   if (checkpoint === undefined) return { owed: true }
-  return { proof: await proofAt(store, checkpoint, place.index, leaf) }
+  const [path = []] = await pathsTo(store, checkpoint, [{ entry, index: place.index, leaf }])
+  return { proof: formatProof({ extra: leaf, index: place.index, path, checkpoint: checkpoint.note }) }
 }
 
-const proofAt = async (
+type Leaf = { entry: EntryId; index: number; leaf: Buffer }
+
+/** The path of each leaf to the root of the checkpoint: none is given out that does not lead there. */
+const pathsTo = async (
   store: Engines['store'],
   checkpoint: Checkpoint,
-  index: number,
-  leaf: Buffer,
-): Promise<string> => {
-  const { log, size, note } = checkpoint
-  const path = await inclusionPath(index, size, hashesOf(store, log, size))
-  return formatProof({ extra: leaf, index, path, checkpoint: note })
+  leaves: readonly Leaf[],
+): Promise<Buffer[][]> => {
+  const { size, root } = checkpoint
+  let astray: EntryId | undefined
+  const paths = await madeOf(
+    store,
+    checkpoint,
+    async (hashAt) => {
+      const made: Buffer[][] = []
+      for (const { index } of leaves) made.push(await inclusionPath(index, size, hashAt))
+      return made
+    },
+    (made) => {
+      const isAstray = ({ index, leaf }: Leaf, n: number) =>
+        !verifyInclusion({ index, size, leafHash: leafHash(leaf), path: made[n] ?? [], root })
+      astray = leaves.find(isAstray)?.entry
+      return astray === undefined
+    },
+  )
+  if (paths !== undefined) return paths
+  throw new Error(`the log as it is stored does not prove entry ${astray}; run exhibit ledger audit`)
 }
 
 /** Proofs against one given checkpoint. Entries that it does not cover are left out. Throws `store-unavailable`. */
@@ -69,13 +95,32 @@ export const proofsAt = async (
   entries: readonly EntryId[],
 ): Promise<Map<EntryId, string>> => {
   const places = await placesOf(db, entries)
-  const proofs = new Map<EntryId, string>()
-  const hashAt = hashesOf(store, checkpoint.log, checkpoint.size)
+  const leaves: Leaf[] = []
   for (const [entry, { log, index }] of places) {
     const leaf = log === checkpoint.log && index < checkpoint.size ? await leafOf(db, entry) : undefined
-    if (leaf === undefined) continue
-    const path = await inclusionPath(index, checkpoint.size, hashAt)
-    proofs.set(entry, formatProof({ extra: leaf, index, path, checkpoint: checkpoint.note }))
+    if (leaf !== undefined) leaves.push({ entry, index, leaf })
   }
-  return proofs
+  const paths = await pathsTo(store, checkpoint, leaves)
+  const proofIn = ({ index, leaf }: Leaf, n: number): string =>
+    formatProof({ extra: leaf, index, path: paths[n] ?? [], checkpoint: checkpoint.note })
+  return new Map(leaves.map((each, n) => [each.entry, proofIn(each, n)]))
+}
+
+/**
+ * The root that the tree of a checkpoint had when it was of `old` leaves, and the path by which a witness sees that it grew out
+ * of that. Throws where the tiles do not make up the checkpoint: what they say would be taken for another history.
+ */
+export const growthFrom = async (
+  store: Engines['store'],
+  { log, size, root }: Pick<Checkpoint, 'log' | 'size' | 'root'>,
+  old: number,
+): Promise<{ oldRoot: Buffer; path: Buffer[] }> => {
+  const growth = await madeOf(
+    store,
+    { log, size },
+    async (hashAt) => ({ oldRoot: await rootAt(old, hashAt), path: await consistencyPath(old, size, hashAt) }),
+    ({ oldRoot, path }) => verifyConsistency({ oldSize: old, oldRoot, size, root, path }),
+  )
+  if (growth !== undefined) return growth
+  throw new Error(`the log as it is stored does not make up its checkpoint of ${size} leaves; run exhibit ledger audit`)
 }

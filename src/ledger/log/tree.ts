@@ -4,7 +4,8 @@ import type { Store } from '../../engines/store.ts'
 
 const hashBytes = 32
 const tileWidth = 256
-/** Full tiles never change. 2,048 of them are 16 MiB, and reach over 500,000 leaves. */
+const tileLength = tileWidth * hashBytes
+/** Full tiles never change where nobody alters them. 2,048 of them are 16 MiB, and reach over 500,000 leaves. */
 const mostKept = 2048
 
 /** The store does not hold what a published checkpoint stands on. */
@@ -27,26 +28,17 @@ const keptOf = (store: object): Map<string, Buffer> => {
 
 export const logKey = (log: number, path: string): string => `${log}/${path}`
 
-/**
- * The bytes of a tile, cut to its width: a partial one that is superseded is read out of the full one. Null when the store
- * has neither. `bytesOf` says how long the first `width` items of a longer tile are.
- */
-const readTile = async (store: Store, log: number, tile: Tile): Promise<Buffer | null> => {
-  const kept = keptOf(store)
-  const full = logKey(log, tilePath({ ...tile, width: tileWidth }))
-  const known = kept.get(full)
-  if (known !== undefined) return known
-  const partial = tile.width < tileWidth ? await store.readWhole('ledger', logKey(log, tilePath(tile))) : null
-  if (partial !== null) return partial
-  const whole = await store.readWhole('ledger', full)
-  if (whole !== null && tile.kind === 'hashes') {
-    kept.set(full, whole)
-    for (const [oldest] of kept) {
-      if (kept.size <= mostKept) break
-      kept.delete(oldest)
-    }
+const keep = (kept: Map<string, Buffer>, key: string, whole: Buffer): void => {
+  kept.set(key, whole)
+  for (const [oldest] of kept) {
+    if (kept.size <= mostKept) break
+    kept.delete(oldest)
   }
-  return whole
+}
+
+const forgetTiles = (store: Store, log: number): void => {
+  const kept = keptOf(store)
+  for (const key of kept.keys()) if (key.startsWith(logKey(log, ''))) kept.delete(key)
 }
 
 const cut = (tile: Tile, bytes: Buffer): Buffer | null => {
@@ -62,13 +54,33 @@ const cut = (tile: Tile, bytes: Buffer): Buffer | null => {
   return end <= bytes.length ? bytes.subarray(0, end) : null
 }
 
-/** A tile or entry bundle as C2SP tlog-tiles has it. Null when the store does not hold it. */
-export const tileBytes = async (store: Store, log: number, tile: Tile): Promise<Buffer | null> => {
-  const bytes = await readTile(store, log, tile)
+/** `kept`: tiles that need not be read, and where full ones are kept that were. */
+const readTile = async (
+  store: Store,
+  log: number,
+  tile: Tile,
+  kept = new Map<string, Buffer>(),
+): Promise<Buffer | null> => {
+  const full = logKey(log, tilePath({ ...tile, width: tileWidth }))
+  const known = kept.get(full)
+  if (known !== undefined) return cut(tile, known)
+  const partial = tile.width < tileWidth ? await store.readWhole('ledger', logKey(log, tilePath(tile))) : null
+  const bytes = partial ?? (await store.readWhole('ledger', full))
+  if (partial === null && bytes?.length === tileLength) keep(kept, full, bytes)
   return bytes === null ? null : cut(tile, bytes)
 }
 
-/** The hashes of a published tree of `size` leaves, out of its tiles. Throws TileMissing and `store-unavailable`. */
+/**
+ * A tile or entry bundle as C2SP tlog-tiles has it, out of the store as it is now; a partial one that is superseded is read
+ * out of the full one. Null when the store does not hold it.
+ */
+export const tileBytes = async (store: Store, log: number, tile: Tile): Promise<Buffer | null> =>
+  await readTile(store, log, tile)
+
+/**
+ * The hashes of a published tree of `size` leaves, out of its tiles. What is made of them may not hold: see `madeOf`.
+ * Throws TileMissing and `store-unavailable`.
+ */
 export const hashesOf = (store: Store, log: number, size: number): HashAt => {
   const read = new Map<string, Promise<Buffer>>()
   const tile = (level: number, index: number): Promise<Buffer> => {
@@ -77,7 +89,7 @@ export const hashesOf = (store: Store, log: number, size: number): HashAt => {
     const path = tilePath(wanted)
     const reading =
       read.get(path) ??
-      tileBytes(store, log, wanted).then((bytes) => {
+      readTile(store, log, wanted, keptOf(store)).then((bytes) => {
         if (bytes === null) throw new TileMissing(path)
         return bytes
       })
@@ -85,6 +97,24 @@ export const hashesOf = (store: Store, log: number, size: number): HashAt => {
     return reading
   }
   return async (level, index) => await subtree(level, index, tile)
+}
+
+/**
+ * What `make` makes of the hashes of a published tree; undefined where it does not hold. A kept tile may be one that was
+ * altered in the store and has been mended since: so it is made once more, of what the store has now. Throws TileMissing and
+ * `store-unavailable`.
+ */
+export const madeOf = async <Made>(
+  store: Store,
+  { log, size }: { log: number; size: number },
+  make: (hashAt: HashAt) => Promise<Made>,
+  holds: (made: Made) => boolean,
+): Promise<Made | undefined> => {
+  const made = await make(hashesOf(store, log, size))
+  if (holds(made)) return made
+  forgetTiles(store, log)
+  const again = await make(hashesOf(store, log, size))
+  return holds(again) ? again : undefined
 }
 
 /** The hash of a complete subtree out of a row of the tile that has it, or has what is below it. */
