@@ -35,8 +35,10 @@ export type Erased = 'erased' | 'held' | 'failed' | 'gone'
  * on. Throws `store-unavailable`.
  */
 export const erase = async (engines: Engines, purging: Purging, id: RecordingId): Promise<Erased> => {
-  const lockedUntil = await protectedUntil(engines, id)
-  const begun = await begin(engines, purging, id, lockedUntil)
+  // What is to be kept comes back whatever the store says, which is asked for what is not alone.
+  const looked = await begin(engines, purging, id, undefined)
+  const begun = looked === 'over' ? await begin(engines, purging, id, await protectedUntil(engines, id)) : looked
+  if (begun === 'over') throw new Error('the store was asked, and it is asked for again')
   if (typeof begun === 'string') return begun
   const { item, upload } = begun
   if (item.objects === null) await changeItem(engines.db, item, { objects: await countObjects(engines, id) })
@@ -50,18 +52,21 @@ export const erase = async (engines: Engines, purging: Purging, id: RecordingId)
 
 type Begun = { item: PurgeItemRow; upload: Parameters<typeof leaveTombstone>[2] }
 
-/** From here on it is neither served nor restored, unless its facts say by now that it is to be kept. */
+/**
+ * From here on it is neither served nor restored, unless its facts say by now that it is to be kept. `lockedUntil`: what the
+ * store says; undefined before it was asked, and `over` is the answer where it has to be.
+ */
 const begin = async (
   engines: Engines,
   { id: purge, run }: Purging,
   id: RecordingId,
-  lockedUntil: Date | null,
-): Promise<Begun | Erased> => {
+  lockedUntil: Date | null | undefined,
+): Promise<Begun | Erased | 'over'> => {
   const { clock, config, db } = engines
   return await inTransaction(db, async (tx) => {
     const recording = await lockRecording(tx, id, 'update')
     const item = await itemForUpdate(tx, id)
-    if (recording === undefined || item === undefined || item.state === 'hiding') return 'gone'
+    if (recording === undefined || item === undefined) return 'gone'
     if (item.state === 'erasing') return { item, upload: recording.upload }
     const subject = await subjectInTransaction(tx, id)
     const now = instantOf(clock.now())
@@ -71,7 +76,8 @@ const begin = async (
       await keep(tx, engines, { id: purge, run }, item, decided.words)
       return 'held'
     }
-    if (item.graceUntil > clock.now()) return 'gone'
+    if (item.state === 'hiding' || item.graceUntil > clock.now()) return 'gone'
+    if (lockedUntil === undefined) return 'over'
     if (lockedUntil !== null) {
       await changeItem(tx, item, { said: `The store protects it until ${iso(lockedUntil)}.` })
       return 'failed'

@@ -113,7 +113,7 @@ export const unprotectedItems = async (
 
 /**
  * Items whose grace is over, those whose erasure was cut off, and those whose case was opened again or whose request was
- * withdrawn, longest hidden first.
+ * withdrawn, whether the store protects them or not; longest hidden first.
  */
 export const itemsToErase = async (
   db: Db,
@@ -128,7 +128,7 @@ export const itemsToErase = async (
     .where((eb) =>
       eb.or([
         eb('state', '=', 'erasing'),
-        eb.and([eb('state', '=', 'grace'), eb.or([eb('graceUntil', '<=', by), inOpenCase, requestOver])]),
+        eb.and([eb('state', 'in', ['hiding', 'grace']), eb.or([eb('graceUntil', '<=', by), inOpenCase, requestOver])]),
       ]),
     )
     .orderBy('graceUntil')

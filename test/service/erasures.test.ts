@@ -8,7 +8,7 @@ import { listShortfall, takeManifest } from '../../src/custody/manifest.ts'
 import { uploadReceipt } from '../../src/custody/receipts.ts'
 import { requestDownload } from '../../src/downloads/actions.ts'
 import { explainDate, readErasure } from '../../src/retention/dates.ts'
-import { readmit, restore } from '../../src/retention/decisions.ts'
+import { approveDeletion, askDeletion, readmit, restore, withdrawDeletion } from '../../src/retention/decisions.ts'
 import { runPurge } from '../../src/retention/purge.ts'
 import { readPurge, startPurge } from '../../src/retention/purges.ts'
 import { originalKey } from '../../src/uploads/upload.ts'
@@ -18,6 +18,7 @@ import { type TestEngines, testEngines } from '../engines.ts'
 import { type Fault, type FaultyStore, faultyStore, refuses } from '../faulty-store.ts'
 import { actionsOn, aDock, codeOf, digestOf, runOf, sendFile, take } from '../footsteps.ts'
 import {
+  caseWith,
   derived,
   inForce,
   type Keepers,
@@ -184,6 +185,30 @@ describe('an erasure that the store does not carry out', () => {
     store.heal()
     expect(await purged(engines)).toMatchObject({ hidden: 0, failed: 0 })
     expect(await itemOf(id)).toMatchObject({ state: 'grace', lockedUntil: expect.any(Date) })
+  })
+
+  test('brings back what the store refuses to protect, once its case is opened again or its request is over', async () => {
+    const footage = async (category: string | null) =>
+      await kept(engines, randomBytes(64), { category, recordedAt: new Date(Date.now() - 9 * day) })
+    const [exhibit, asked, later] = [await footage(null), await footage('unasked'), await footage(null)]
+    const of = await caseWith(engines, people.investigator, [exhibit])
+    await askDeletion(engines, people.drafter, asked, 'recorded in a changing room')
+    await approveDeletion(engines, people.approver, asked, undefined)
+    await engines.enforced.learn()
+    const lasting = { ...engines, config: { ...engines.config, RETENTION_LOCK_SECONDS: 600 } }
+    const ofLock = (_method: string, url: string) => url.includes('retention')
+    for (const wanted of ['put', 'read'] as const) store.on(wanted, onlyWhere(ofLock, refuses(403, 'AccessDenied')))
+    expect(await purged(lasting)).toMatchObject({ hidden: 3, failed: 3 })
+    await setCase(engines, of, 'open')
+    await withdrawDeletion(engines, people.approver, asked, 'a slip of the pen')
+    expect(await purged(lasting)).toMatchObject({ hidden: 0, failed: 3 })
+    const statuses = async () => await Promise.all([exhibit, asked, later].map((id) => statusOf(engines, id)))
+    expect(await statuses()).toEqual(['active', 'active', 'grace'])
+    expect((await actionsOn(engines, asked)).at(-1)).toBe('recording.restored')
+    // With its grace over it is looked at too, and not erased before the store was told to protect it.
+    clock.ahead = 31 * day
+    expect(await purged(lasting)).toMatchObject({ erased: 0 })
+    expect((await itemOf(later)).state).toBe('hiding')
   })
 })
 
