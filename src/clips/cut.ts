@@ -11,6 +11,7 @@ import { record } from '../ledger/record.ts'
 import { NotProven } from './check.ts'
 import { clipKey } from './clip.ts'
 import { type Footage, footageFor, NoFrame } from './footage.ts'
+import { NoEntrance } from './frames.ts'
 import { clearAttempts, keepFile } from './keep.ts'
 import { type Made, makeClip } from './make.ts'
 import { secondsFrom } from './probing.ts'
@@ -28,6 +29,9 @@ type Job = Pick<Run, 'jobId' | 'attempt' | 'cause' | 'signal' | 'progress' | 'fe
 
 const gone = 'The recording is no longer there for clips to be cut from it.'
 const noFrame = 'No frame begins within this range: the original has none between these two moments.'
+
+const noEntrance =
+  'No key frame was found in the minutes before this range, from which on its frames could be decoded: none could be proven to be all there is. The original can be downloaded.'
 
 const act = (clip: ClipRow, run: Job, action: string): Omit<Act, 'outcome' | 'detail'> => ({
   operation: 'consultation',
@@ -49,6 +53,7 @@ const fail = async ({ clock, db }: Engines, clip: ClipRow, run: Job, why: string
 /** Why it will never be cut, in words; undefined when it may be tried again. */
 const whyNever = (error: unknown): string | undefined => {
   if (error instanceof NoFrame) return noFrame
+  if (error instanceof NoEntrance) return noEntrance
   if (error instanceof NotProven)
     return `What came out could not be proven exact (${error.message}): it was not kept. The original can be downloaded.`
   if (!(error instanceof FfmpegFailed) || error.blame === 'machine') return undefined

@@ -7,18 +7,10 @@ import type { Run } from '../jobs/catalogue.ts'
 import type { Range } from './clip.ts'
 import type { Source } from './commands.ts'
 import { type Excerpt, type ExcerptTrack, excerptOf, type Sample } from './excerpt.ts'
+import { framesOfRange, type Look } from './frames.ts'
 import { NoIndex } from './movie.ts'
 import { atHand, indexOf, type Original, openOriginal, wholeOf } from './original.ts'
-import {
-  askForFrames,
-  askForStreams,
-  type DecodedFrame,
-  framesOf,
-  type Streams,
-  secondsFrom,
-  streamsOf,
-  wantedOf,
-} from './probing.ts'
+import { askForFrames, askForStreams, framesOf, type Streams, secondsFrom, streamsOf } from './probing.ts'
 import { headOf, type WrittenTrack } from './writing.ts'
 
 export type Job = Pick<Run, 'signal' | 'progress'>
@@ -126,10 +118,6 @@ const fromExcerpt = async (
   }
 }
 
-/** Frames around a range are asked for in pieces: an answer has its limit. */
-const pieceSeconds = 600
-/** Around a range, so that no frame is missed that is decoded before or after it. */
-const margin = 2
 const firstFrames = 64
 
 const fromWhole = async ({ ffmpeg }: Engines, source: Source, range: Range, { signal }: Job) => {
@@ -140,23 +128,12 @@ const fromWhole = async ({ ffmpeg }: Engines, source: Source, range: Range, { si
   const begun = framesOf(await probe(askForFrames({ count: firstFrames }), 60))
   if (begun.length === 0) throw new FfmpegFailed('no frame can be decoded', 'content', '')
   const zero = begun.reduce((least, { pts }) => Math.min(least, pts), Number.POSITIVE_INFINITY)
-  const clock = secondsFrom(0, zero, timeBase)
-  const frames = new Map<number, DecodedFrame>()
-  for (let from = range.start - margin; from < range.end + margin; from += pieceSeconds) {
-    const to = Math.min(range.end + margin, from + pieceSeconds + margin)
-    const found = framesOf(await probe(askForFrames({ from: clock + from, to: clock + to }), 120 + pieceSeconds * 4))
-    for (const frame of found) frames.set(frame.pts, frame)
-    // Nothing comes after the end, however far an answer was asked for.
-    if (found.length === 0) break
-  }
-  const { wanted, after } = wantedOf([...frames.values()], zero, timeBase, range)
-  const [first] = wanted
-  if (first === undefined) throw new NoFrame()
-  const seek = secondsFrom(0, first, timeBase) - margin
+  const look: Look = async (interval, seconds) => framesOf(await probe(askForFrames(interval), seconds))
+  const { wanted, after, seek } = await framesOfRange(look, zero, timeBase, range)
+  if (wanted.length === 0) throw new NoFrame()
   return {
-    ...{ source, streams, zero, wanted, after },
-    seek: seek <= clock ? null : seek,
-    soundZero: streams.sound === null ? null : clock,
+    ...{ source, streams, zero, wanted, after, seek },
+    soundZero: streams.sound === null ? null : secondsFrom(0, zero, timeBase),
     samples: null,
     entry: null,
     matrix: null,

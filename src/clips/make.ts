@@ -62,9 +62,8 @@ const copying = async (making: Making, sounding: Promise<ClipSound | null>): Pro
 const decodable = async ({ engines, run, footage }: Making): Promise<number[]> => {
   const { source, streams, wanted, seek } = footage
   const { timeBase } = streams
-  const from = seek ?? -1e6
   const to = secondsFrom(0, (wanted.at(-1) ?? 0) + 1, timeBase) + 2
-  const ask = askForFrames({ from: Math.max(0, from), to })
+  const ask = askForFrames({ from: seek, to })
   const frames = framesOf(
     await engines.ffmpeg.probe(source.path, source.demuxer, { signal: run.signal, seconds: 600, ask }),
   )

@@ -78,24 +78,34 @@ export const streamsOf = (json: unknown): Streams => {
 const Frames = Type.Object({
   frames: Type.Array(
     Type.Object({
+      key_frame: Type.Optional(Type.Integer()),
       best_effort_timestamp: Type.Optional(Type.Integer()),
       pkt_duration: Type.Optional(Type.Integer()),
     }),
   ),
 })
 
-/** Frames as a decoder gives them: of the first `count`, or between two times of the file's own clock. */
-export const askForFrames = (interval: { count: number } | { from: number; to: number }): string[] => [
-  ...['-select_streams', 'v:0', '-show_entries', 'frame=best_effort_timestamp,pkt_duration', '-read_intervals'],
-  'count' in interval ? `%+#${interval.count}` : `${Math.max(0, interval.from).toFixed(6)}%${interval.to.toFixed(6)}`,
+const intervalOf = (interval: { count: number } | { from: number | null; to: number }): string => {
+  if ('count' in interval) return `%+#${interval.count}`
+  const { from, to } = interval
+  return `${from === null ? '' : Math.max(0, from).toFixed(6)}%${to.toFixed(6)}`
+}
+
+/**
+ * Frames as a decoder gives them: of the first `count` packets, or between two times of the file's own clock, the first of
+ * them null: from its beginning.
+ */
+export const askForFrames = (interval: Parameters<typeof intervalOf>[0]): string[] => [
+  ...['-select_streams', 'v:0', '-show_entries', 'frame=key_frame,best_effort_timestamp,pkt_duration'],
+  ...['-read_intervals', intervalOf(interval)],
 ]
 
-export type DecodedFrame = { pts: number; duration: number }
+export type DecodedFrame = { pts: number; duration: number; key: boolean }
 
 export const framesOf = (json: unknown): DecodedFrame[] => {
   if (!Value.Check(Frames, json)) throw shape()
-  return json.frames.flatMap(({ best_effort_timestamp: pts, pkt_duration: duration = 0 }) =>
-    pts === undefined ? [] : [{ pts, duration }],
+  return json.frames.flatMap(({ key_frame, best_effort_timestamp: pts, pkt_duration: duration = 0 }) =>
+    pts === undefined ? [] : [{ pts, duration, key: key_frame === 1 }],
   )
 }
 

@@ -27,11 +27,11 @@ afterAll(async () => {
 const at = (name: string) => path.join(folder, name)
 
 const seconds = 5
-const picture = (rate = '25', more = '') => [
+const picture = (rate = '25', more = '', long = seconds) => [
   '-f',
   'lavfi',
   '-i',
-  `testsrc2=s=320x180:r=${rate}:d=${seconds},${numberedFrames}${more}`,
+  `testsrc2=s=320x180:r=${rate}:d=${long},${numberedFrames}${more}`,
 ]
 const sound = ['-f', 'lavfi', '-i', `sine=d=${seconds}`]
 const h264 = ['-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p', '-g', '25', '-sc_threshold', '0']
@@ -64,8 +64,23 @@ type Source = {
   method: ClipMethod
 }
 const copied = 'copied-middle'
+/** Entered by time stamp, which is hardly ever where a key frame is: one in ten seconds. */
+const longGroups = (what: string, name: string, words: string[]): Source => ({
+  what: `${what}, a key frame every ten seconds`,
+  name,
+  words: [...picture('25', '', 40), '-f', 'lavfi', '-i', 'sine=d=40', ...words, '-g', '250'],
+  asks: [
+    { what: 'from the middle of one group on', range: () => [15, 22] },
+    { what: 'within the first group', range: () => [5, 8] },
+  ],
+  method: 'encoded',
+})
 /** Containers and what is rarer last. */
 const sources: Source[] = [
+  longGroups('H.264 in a transport stream', 'long.ts', [...h264, ...aac]),
+  longGroups('MPEG-2 in a programme stream', 'long.mpg', [
+    ...['-c:v', 'mpeg2video', '-bf', '2', '-q:v', '4', '-sc_threshold', '1000000000', '-c:a', 'mp2'],
+  ]),
   {
     what: 'H.264 without B-frames',
     name: 'plain.mp4',
@@ -210,7 +225,7 @@ const made = async (reached: Engines, { name, words, again }: Source) => {
 }
 
 describe('a clip holds the frames of its range, each at its time, and no other', () => {
-  test.for(someOf(8, sources))('of $what', async (source) => {
+  test.for(someOf(10, sources))('of $what', async (source) => {
     const { recording, frames } = await made(engines, source)
     const nth = (frame: number) => Number((frames[frame]?.t ?? Number.NaN).toFixed(6))
     const check = async ({ what, range }: Ask): Promise<void> => {

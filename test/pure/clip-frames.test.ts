@@ -1,0 +1,57 @@
+import { expect, test } from 'vitest'
+import { framesOfRange, type Look, NoEntrance } from '../../src/clips/frames.ts'
+
+const rate = 5
+const timeBase = { num: 1, den: 1000 }
+const zero = 1400
+
+/** Milliseconds on the file's clock of frames from one second of the recording to another. */
+const frames = (from: number, to: number): number[] =>
+  Array.from({ length: (to - from) * rate }, (_, n) => zero + (from * 1000 + (n * 1000) / rate))
+
+/** A container that is entered by time stamp alone: what is decoded begins with the first key frame from there on. */
+const entered = (all: number[], keys: number[]) => {
+  const from: (number | null)[] = []
+  const look: Look = async (interval) => {
+    from.push(interval.from)
+    const at = all.findLastIndex((pts) => pts <= (interval.from ?? 0) * 1000)
+    const key = all.findIndex((pts, n) => n >= at && keys.includes(pts))
+    const found = key === -1 ? [] : all.slice(key).filter((pts) => pts < interval.to * 1000)
+    return found.map((pts) => ({ pts, duration: 200, key: keys.includes(pts) }))
+  }
+  return { look, from }
+}
+const keyEvery = (all: number[], seconds: number) => all.filter((_, n) => n % (seconds * rate) === 0)
+
+test.for([
+  ['the middle of one group', 15, 22],
+  ['the first group', 5, 8],
+  ['the beginning', 0, 3],
+  ['the last frames', 299, 300],
+  ['more than one piece', 33, 290],
+] as const)('of a container that is entered in mid-group, all are found: %s', async ([, start, end]) => {
+  const all = frames(0, 300)
+  const { look } = entered(all, keyEvery(all, 10))
+  const { wanted, after, seek } = await framesOfRange(look, zero, timeBase, { start, end })
+  expect(wanted).toEqual(frames(start, end))
+  expect(after).toBe(zero + end * 1000)
+  expect(seek === null || seek * 1000 <= zero + (Math.floor(start / 10) * 10 - 2) * 1000).toBe(true)
+})
+
+test('frames after a long gap are found, and past the end the search comes to its own', async () => {
+  const all = [...frames(0, 40), ...frames(700, 720)]
+  const { look, from } = entered(all, [...keyEvery(frames(0, 40), 10), ...keyEvery(frames(700, 720), 10)])
+  const { wanted } = await framesOfRange(look, zero, timeBase, { start: 20, end: 86_400 })
+  expect(wanted).toEqual([...frames(20, 40), ...frames(700, 720)])
+  expect(from.length).toBeLessThan(30)
+})
+
+test('without a key frame before them none are taken for all there is', async () => {
+  const all = frames(0, 3000)
+  const { look, from } = entered(all, [zero, zero + 2_500_000])
+  const range = { start: 2000, end: 2600 }
+  await expect(framesOfRange(look, zero, timeBase, range)).rejects.toBeInstanceOf(NoEntrance)
+  expect(from.length).toBeLessThan(12)
+  // Near the beginning they are listed from there.
+  expect((await framesOfRange(look, zero, timeBase, { start: 600, end: 610 })).wanted).toEqual(frames(600, 610))
+})
