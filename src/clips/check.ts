@@ -52,7 +52,9 @@ const proveCopied = (making: Making, copied: Copied, packets: Listed[], compared
     `${which} decode to the same pictures as in the original (MurmurHash3)`,
     ...(copied.leftOut === 0
       ? []
-      : [`${copied.leftOut} units of data beside the pictures (SEI) were left out of them`]),
+      : [
+          `${copied.leftOut} units beside the pictures (supplemental information, delimiters, filler) were left out of them`,
+        ]),
   ]
 }
 

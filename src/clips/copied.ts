@@ -64,8 +64,11 @@ const union = (sets: ParameterSets, edges: Piece[]): ParameterSets => {
   const theirs = edges.map(({ track }) => setsIn(track.entry))
   if (theirs.some(({ lengthSize }) => lengthSize !== sets.lengthSize))
     throw new NotPlain('its edges are written otherwise')
+  const high = sets.sps.some((set) => sequenceFacts(set).profile === 100)
   return {
     ...sets,
+    // Of plain colours it says but this, and anything may stand in the original's.
+    extension: Buffer.from(high ? [0xfd, 0xf8, 0xf8, 0] : []),
     level: Math.max(sets.level, ...theirs.map(({ level }) => level)),
     sps: [...sets.sps, ...theirs.flatMap(({ sps }) => sps)],
     pps: [...sets.pps, ...theirs.flatMap(({ pps }) => pps)],

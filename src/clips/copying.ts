@@ -8,7 +8,9 @@ import { carriesData, NotPlain, type ParameterSets, pictureIds, sequenceFacts, t
 export type Copy = { from: number; to: number; before: number; after: number }
 
 const slice = new Set([1, 5])
-const harmless = new Set([6, 7, 8, 9, 10, 11, 12])
+const parameters = new Set([7, 8])
+/** Supplemental information, delimiters and filler: no picture needs them, and bytes of any kind may stand in them. */
+const beside = new Set([6, 9, 10, 11, 12])
 
 export const isIdr = (units: Unit[]): boolean => units.some(({ type }) => type === 5)
 
@@ -32,16 +34,18 @@ export const whyNotPlain = ({ lengthSize, sps, pps }: ParameterSets): string | u
 export const whyNotCopied = (units: Unit[], { sps, pps }: ParameterSets): string | undefined => {
   for (const { type, bytes } of units) {
     if (slice.has(type)) continue
-    if (!harmless.has(type)) return `it holds units of type ${type}`
-    const known = type === 7 ? sps : type === 8 ? pps : undefined
-    if (known !== undefined && !known.some((set) => set.equals(bytes))) return 'its parameters change on the way'
+    if (beside.has(type)) continue
+    if (!parameters.has(type)) return `it holds units of type ${type}`
+    if (!(type === 7 ? sps : pps).some((set) => set.equals(bytes))) return 'its parameters change on the way'
   }
   return undefined
 }
 
-/** Which bytes of a sample are copied: all but units that carry somebody's own data. */
+/** Which bytes of a sample are copied: its pictures, their parameters, and what of the rest is for players alone. */
 export const copiedParts = (units: Unit[]): { start: number; end: number }[] =>
-  units.filter((unit) => unit.type !== 6 || !carriesData(unit)).map(({ start, end }) => ({ start, end }))
+  units
+    .filter((unit) => (unit.type === 6 ? !carriesData(unit) : !beside.has(unit.type)))
+    .map(({ start, end }) => ({ start, end }))
 
 /**
  * The longest run of samples that can be copied: from the first key frame at which nothing of before is needed, up to where

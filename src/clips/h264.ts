@@ -155,15 +155,19 @@ export const unitsOf = (sample: Buffer, lengthSize: number): Unit[] => {
   return units
 }
 
-/** x264 writes its own settings into the first frame. They tell nothing of what was recorded. */
-const ofX264 = Buffer.from('dc45e9bde6d948b7962cd820d923eeef', 'hex')
-
-/** Messages (annex D) that are numbers for a player alone: buffering, timing, recovery, orientation, colours. */
-const forPlayers = new Set([0, 1, 6, 7, 45, 47, 137, 144, 147])
+/**
+ * Supplemental information (annex D) that says how the pictures are to be shown: where decoding may begin, which way up they
+ * are, their colours. By its kind, the bytes that its syntax can fill at most. No kind is needed to decode them.
+ */
+const forPlayers = new Map([
+  [6, 5],
+  [47, 7],
+  [147, 1],
+])
 
 /**
  * Whether supplemental information may carry somebody's own data (positions, names) beside the picture: whatever is not known
- * to be for players alone, and whatever cannot be read to its end.
+ * to be for players alone, is longer than that can be, or cannot be read to its end.
  */
 export const carriesData = ({ bytes }: Unit): boolean => {
   const said = payloadOf(bytes.subarray(1))
@@ -177,9 +181,7 @@ export const carriesData = ({ bytes }: Unit): boolean => {
     const [type, afterType] = number(at)
     const [size, body] = number(afterType)
     at = body + size
-    if (at > last) return true
-    const known = type === 5 && said.subarray(body, at).subarray(0, 16).equals(ofX264)
-    if (!forPlayers.has(type) && !known) return true
+    if (at > last || size > (forPlayers.get(type) ?? -1)) return true
   }
   return said[last] !== 0x80
 }

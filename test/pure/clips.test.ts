@@ -161,28 +161,47 @@ describe('H.264', () => {
     expect(() => sample(Buffer.from([0, 0, 0, 0, 1]))).toThrow('cut short')
   })
 
-  test("what somebody wrote beside the picture is left out, x264's own settings are not", () => {
-    const bytes = Buffer.concat([ofX264, ofUser, unit(0x65, 1, 2)])
+  const isKept = (...bytes: number[]) => copiedParts(unitsOf(unit(...bytes), 4)).length === 1
+
+  test('what somebody wrote beside the picture is left out, also what an encoder wrote of itself', () => {
+    const recovery = unit(6, 6, 1, 0x84, 0x80)
+    const bytes = Buffer.concat([recovery, ofX264, ofUser, unit(0x65, 1, 2)])
     expect(copiedParts(unitsOf(bytes, 4))).toEqual([
-      { start: 0, end: ofX264.length },
-      { start: ofX264.length + ofUser.length, end: bytes.length },
+      { start: 0, end: recovery.length },
+      { start: recovery.length + ofX264.length + ofUser.length, end: bytes.length },
     ])
   })
 
+  test.for([
+    ['filler', [12]],
+    ['a delimiter', [9, 0xf0]],
+    ['the end of a sequence', [10]],
+    ['the end of the stream', [11]],
+    ['buffering', [6, 0, 29]],
+    ['timing', [6, 1, 29]],
+    ['recovery', [6, 6, 29]],
+    ['orientation', [6, 47, 29]],
+    ['the depth of a display', [6, 137, 29]],
+    ['colours', [6, 147, 29]],
+  ] as const)('what stands in %s is left out', ([, before]) => {
+    const units = unitsOf(unit(...before, ...Buffer.from('collar PC1234 51.5033,-0.1276'), 0x80), 4)
+    expect(whyNotCopied(units, sets)).toBeUndefined()
+    expect(copiedParts(units)).toEqual([])
+  })
+
   test('it is found behind what a player needs, and left out wherever it cannot be read to its end', () => {
-    // Buffering, whose zeros an emulation prevention byte (00 00 03) breaks, and then the data in the same unit.
-    const timing = [0x00, 4, 0, 0, 3, 1, 9]
+    // Recovery, whose zeros an emulation prevention byte (00 00 03) breaks, and then the data in the same unit.
+    const recovery = [0x06, 4, 0, 0, 3, 1, 9]
     const user = [0x05, 18, ...Buffer.alloc(16, 7), 0x50, 0x43]
-    const isKept = (...bytes: number[]) => copiedParts(unitsOf(unit(6, ...bytes), 4)).length === 1
-    expect(isKept(...timing, 0x80)).toBe(true)
-    expect(isKept(...timing, ...timing, 0x80)).toBe(true)
-    expect(isKept(...timing, ...user, 0x80)).toBe(false)
-    expect(isKept(...timing, 0x04, 1, 9, 0x80)).toBe(false)
+    expect(isKept(6, ...recovery, 0x80)).toBe(true)
+    expect(isKept(6, ...recovery, ...recovery, 0x80)).toBe(true)
+    expect(isKept(6, ...recovery, ...user, 0x80)).toBe(false)
+    expect(isKept(6, ...recovery, 0x04, 1, 9, 0x80)).toBe(false)
     // Longer than it is, without an end, of a kind that nobody knows, and a length of many bytes.
-    expect(isKept(0x01, 40, 1, 2, 0x80)).toBe(false)
-    expect(isKept(...timing)).toBe(false)
-    expect(isKept(200, 1, 9, 0x80)).toBe(false)
-    expect(isKept(0x01, 255, 255, 3, 9, 0x80)).toBe(false)
+    expect(isKept(6, 0x06, 40, 1, 2, 0x80)).toBe(false)
+    expect(isKept(6, ...recovery)).toBe(false)
+    expect(isKept(6, 200, 1, 9, 0x80)).toBe(false)
+    expect(isKept(6, 0x06, 255, 255, 3, 9, 0x80)).toBe(false)
   })
 })
 

@@ -191,10 +191,10 @@ describe('a finished clip', () => {
 
   test('holds nothing of the original but what is in its range', async () => {
     const marked = at('marked.mp4')
-    const id = '086f3693-b7b3-4f2c-9653-21492feee5b8'
+    const said = '086f3693-b7b3-4f2c-9653-21492feee5b8+collar PC1234'
     await ffmpeg(
-      ...['-i', at('usual.mp4'), '-c', 'copy', '-map_metadata', '0'],
-      ...['-bsf:v', `h264_metadata=sei_user_data=${id}+collar PC1234`, '-metadata', 'comment=collar PC1234', marked],
+      ...['-i', at('usual.mp4'), '-c', 'copy', '-map_metadata', '0', '-metadata', 'comment=collar PC1234'],
+      ...['-bsf:v', `h264_metadata=aud=insert:sei_user_data=${said}`, marked],
     )
     const source = await readFile(marked)
     expect(source.includes('collar PC1234')).toBe(true)
