@@ -72,7 +72,8 @@ export const aClipRow = async (
     })
     .execute()
   const sha256 = hex(digest(id))
-  const made = { attempt: 1, sha256, size: 10, duration: 1, frames: 25, method: 'encoded', provenance: '{}' } as const
+  const provenance = JSON.stringify({ v: 1, asked: { start: 1, end: 2 }, checks: ['it decodes'] })
+  const made = { attempt: 1, sha256, size: 10, duration: 1, frames: 25, method: 'encoded', provenance } as const
   await db
     .insertInto('clips')
     .values({

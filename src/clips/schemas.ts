@@ -40,7 +40,7 @@ export const ClipView = Type.Object(
     id: IdOf.clip,
     recording: IdOf.recording,
     person: Type.Object({ id: IdOf.person, name: Type.String() }, { description: 'Who asked for it' }),
-    title: Type.String(),
+    title: Type.Union([Type.String(), Type.Null()], { description: 'Null: it was erased with the recording' }),
     reason: orNull(Type.String()),
     start: Type.Number({ description: "Seconds from the recording's first frame, as asked" }),
     end: Type.Number(),
@@ -56,7 +56,11 @@ export const ClipView = Type.Object(
     method: Type.Union([oneOf(['copied-middle', 'encoded']), Type.Null()], {
       description: "Whether the frames between the edges are the original's own, bit for bit, or all were encoded anew",
     }),
-    provenance: orNull(provenance('From what it was cut, by which tool and words, and what was checked')),
+    provenance: orNull(
+      provenance(
+        'From what it was cut, by which tool and words, and what was checked. Once the recording was erased: from what, and which range',
+      ),
+    ),
     askedAt: Instant,
     endedAt: orNull(Instant),
   },

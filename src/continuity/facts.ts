@@ -13,7 +13,7 @@ export type Subject = { type: 'recording'; id: RecordingId } | { type: 'clip'; i
 /** Of a clip: which range of the recording it is, in seconds, and its own digest. */
 type ClipFacts = {
   id: ClipId
-  title: string
+  title: string | null
   start: number
   end: number
   state: ClipState

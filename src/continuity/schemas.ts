@@ -28,7 +28,7 @@ export type StoryQuery = Type.Static<typeof StoryQuery>
 
 const ClipFacts = Type.Object({
   id: IdOf.clip,
-  title: Type.String(),
+  title: Type.Union([Type.String(), Type.Null()], { description: 'Null: it was erased with the recording' }),
   start: Type.Number({ description: "Seconds from the recording's first frame, as asked" }),
   end: Type.Number(),
   state: oneOf(['owed', 'working', 'ready', 'failed']),

@@ -45,7 +45,8 @@ const writeFacts = (to: Paper, { facts }: Statement): void => {
   const { clip } = facts
   to.put('What it is', { face: 'bold', size: 11, before: 10 })
   if (clip !== null) {
-    line(to, 'Clip', `${clip.id}, “${clip.title}”, asked for from ${clip.start} s to ${clip.end} s of the recording`)
+    const title = clip.title === null ? 'whose title was erased with the recording' : `“${clip.title}”`
+    line(to, 'Clip', `${clip.id}, ${title}, asked for from ${clip.start} s to ${clip.end} s of the recording`)
     if (clip.sha256 !== null) line(to, 'SHA-256 of the clip', clip.sha256, true)
     if (clip.size !== null) line(to, 'Size of the clip', `${clip.size} bytes`)
   }

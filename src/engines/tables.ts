@@ -273,7 +273,8 @@ type ClipsTable = {
   id: ClipId
   recording: RecordingId
   person: PersonId
-  title: string
+  /** Null once the recording was erased. */
+  title: ColumnType<string | null, string, never>
   starts: number
   ends: number
   state: ClipState
@@ -288,6 +289,7 @@ type ClipsTable = {
   duration: number | null
   frames: number | null
   method: ClipMethod | null
+  /** Of an erased recording, no more than `v`, `source`, `asked` and `method`. */
   provenance: ColumnType<ClipProvenance | null, string | undefined, string>
   /** Of the asking. */
   entry: EntryId

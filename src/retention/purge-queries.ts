@@ -183,9 +183,12 @@ export const dropRenditions = async (tx: Tx, recording: RecordingId): Promise<vo
   await tx.deleteFrom('renditions').where('recording', '=', recording).execute()
 }
 
+/** From what a clip was cut, and which range was asked for: all that is left of how it came about. */
+const clipOrigin = ['v', 'source', 'asked', 'method']
+
 /**
  * What is left of an erased recording: ids, digest, times, and what another file of the camera is held against. What was
- * read out of the footage, and what the dock said about it, goes.
+ * read out of the footage, and what the dock and whoever had clips cut said about it, goes.
  */
 export const leaveTombstone = async (tx: Tx, id: RecordingId, upload: UploadId): Promise<void> => {
   await tx
@@ -202,6 +205,10 @@ export const leaveTombstone = async (tx: Tx, id: RecordingId, upload: UploadId):
     .where('id', '=', id)
     .execute()
   await tx.updateTable('uploads').set({ metadata: '{}' }).where('id', '=', upload).execute()
+  await sql`
+    update clips set title = null, provenance = case when provenance is not null then (
+      select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(provenance) where key = any(${clipOrigin})) end
+    where recording = ${id}`.execute(tx)
 }
 
 export const insertErasure = async (tx: Tx, erasure: Insertable<Tables['erasures']>): Promise<void> => {

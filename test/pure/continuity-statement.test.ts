@@ -199,6 +199,10 @@ describe('a continuity statement to print', () => {
     expect(text).toContain('No log was begun yet')
     expect(text).toContain('in the folder proofs/')
     expect(text).toContain('End of the list: 0 acts.')
+    const erased = { ...inBundle, facts: { ...facts, clip: { ...clip, title: null } } }
+    expect(textOf(await wholeStatementPdf(erased, []))).toContain(
+      'whose title was erased with the recording, asked for',
+    )
   })
 })
 

@@ -1,17 +1,22 @@
 import { randomBytes } from 'node:crypto'
+import { buffer } from 'node:stream/consumers'
+import { type RawBuilder, sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type EntryId, newId, type RecordingId } from '../../src/base/ids.ts'
-import { readStory } from '../../src/continuity/actions.ts'
+import { type ClipId, type EntryId, newId, type RecordingId } from '../../src/base/ids.ts'
+import { listClips, readClip, requestClip } from '../../src/clips/actions.ts'
+import { makeStatement, readStory } from '../../src/continuity/actions.ts'
 import type { Subject } from '../../src/continuity/facts.ts'
+import { statementPdf } from '../../src/continuity/statement.ts'
 import { requestDownload } from '../../src/downloads/actions.ts'
 import { inTransaction } from '../../src/engines/postgres.ts'
 import { eraseFromEntry } from '../../src/ledger/record.ts'
 import type { Person } from '../../src/people/person.ts'
 import { readRecording } from '../../src/recordings/actions.ts'
-import { aCase, anExhibit } from '../case-files.ts'
-import { catalogued, someone } from '../catalogued.ts'
+import { aCase, aClipRow, anExhibit } from '../case-files.ts'
+import { catalogued, kept, someone } from '../catalogued.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
 import { aDock, digestOf, sendFile, take } from '../footsteps.ts'
+import { textOf } from '../pdf-text.ts'
 import { inForce, keepers, locksOver, movedClock, purged } from '../retained.ts'
 import { actionsIn, leavesOf, only, storyOf } from '../stories.ts'
 import { leafIn } from '../told.ts'
@@ -107,4 +112,43 @@ test('a recording that was erased still has its story, with the reasons that wen
   expect(only(acts, 'recording.hidden').words).toMatch(
     /^The retention schedule hid the recording, to be erased no earlier/,
   )
+}, 60_000)
+
+test('what was written of the clips of a recording is erased with it, and they say so', async () => {
+  const clock = movedClock()
+  const env = { PURGE_CLOCK_MINUTES: '99999999', RETENTION_LOCK_SECONDS: '1' }
+  await using later = await testEngines({ clock, env })
+  const keeping = await keepers(later)
+  const asha = keeping.investigator
+  await inForce(later, keeping, { category: null, trigger: 'recorded', period: 'P1D' })
+  const tracks = JSON.stringify([{ kind: 'video', codec: 'h264' }])
+  const id = await kept(later, randomBytes(64), { duration: 60, tracks })
+  const ready = await aClipRow(later, asha, id, 'ready')
+  const owed = await requestClip(later, asha, id, {
+    start: 1,
+    end: 2,
+    title: 'Asha’s source',
+    reason: 'Complaint 26/1',
+  })
+  const other = await aClipRow(later, asha, await kept(later, randomBytes(64), { recordedAt: clock.now() }), 'ready')
+  const change = async (clip: ClipId, what: RawBuilder<unknown>) =>
+    await sql`update clips set ${what} where id = ${clip}`.execute(later.db)
+  for (const clip of [ready, owed.id, other]) await expect(change(clip, sql`title = null`)).rejects.toThrow('a clip')
+  await expect(change(owed.id, sql`title = 'another'`)).rejects.toThrow('has its title until its recording is erased')
+
+  expect(await purged(later)).toMatchObject({ hidden: 1, failed: 0 })
+  clock.ahead = 40 * 86_400_000
+  await locksOver(later)
+  expect(await purged(later)).toMatchObject({ erased: 1, failed: 0 })
+  for (const clip of (await listClips(later, asha, id, {})).items) expect(clip.title).toBeNull()
+  expect(await readClip(later, asha, ready)).toMatchObject({
+    ...{ title: null, state: 'ready', size: 10, start: 1 },
+    provenance: { v: 1, asked: { start: 1, end: 2 } },
+  })
+  expect((await readClip(later, asha, ready)).provenance).not.toHaveProperty('checks')
+  expect(await readClip(later, asha, other)).toMatchObject({ title: 'The stop' })
+  const { statement, acts } = await makeStatement(later, keeping.supervisor, { type: 'clip', id: ready })
+  expect(textOf(await buffer(statementPdf(statement, acts)))).toContain('whose title was erased with the recording')
+  for (const what of [sql`title = 'The stop'`, sql`size = 11`, sql`provenance = '{"v":2}'`])
+    await expect(change(ready, what)).rejects.toThrow('a clip')
 }, 60_000)
