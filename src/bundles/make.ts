@@ -192,8 +192,10 @@ const write = async ({ engines, contents, run }: Making, planned: readonly Plann
   const key = bundleKey(bundle.id)
   const [chosen, holder] = [await chosenCheckpoints(db, bundle.id), config.RECEIPT_ISSUER]
   const entries = await provenEntries(engines, chosen, await disclosedEntries(db, contents))
+  // The name and the zone are read once an attempt: where somebody changes them between two, each is still of one piece.
   const ingredients = {
     ...{ contents, planned, entries, holder, checkpoints: chosen, keys: await keyDocument(db) },
+    zone: config.RETENTION_TIME_ZONE,
     statement: async (exhibit: ContentsOfExhibit) =>
       await exhibitStatement(db, { contents, chosen, entries, holder }, exhibit),
   }

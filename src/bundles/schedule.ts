@@ -3,15 +3,16 @@ import type { ContentsOfExhibit } from './contents.ts'
 import type { BundleStory, MediaFile, ScheduleItem } from './story.ts'
 import { clockInWords, lasting, moment, tracksInWords } from './wording.ts'
 
-/** A line of MG6C. `holder` is the installation that holds the material. */
+/** A line of MG6C. `holder` is the installation that holds the material; days are those of its `zone`. */
 export const scheduleItem = (
   { exhibit, held, clip }: ContentsOfExhibit,
   media: MediaFile,
-  holder: string,
+  { holder, zone }: { holder: string; zone: string },
 ): ScheduleItem => {
   const { recording, officer } = held
   const made = `Camera ${recording.camera}, ${officer === null ? 'officer not known' : `officer ${officer}`}, recorded ${moment(recording.recordedAt)} by the camera's clock (${clockInWords(recording.clockOffset)}).`
   const what = tracksInWords(recording)
+  const listed = Temporal.Instant.fromEpochMilliseconds(exhibit.listedAt.getTime())
   const content =
     clip === null
       ? `Body-worn video: ${what}${recording.duration === null ? '' : `, ${lasting(recording.duration)}`}. ${made}`
@@ -25,7 +26,7 @@ export const scheduleItem = (
     range: clip === null ? 'the whole recording' : `from ${clip.starts} s to ${clip.ends} s of the recording`,
     evidence: clip === null ? `recording ${recording.id}` : `clip ${clip.id} of recording ${recording.id}`,
     sha256: media.sha256,
-    listed: exhibit.listedAt.toISOString().slice(0, 10),
+    listed: listed.toZonedDateTimeISO(zone).toPlainDate().toString(),
   }
 }
 

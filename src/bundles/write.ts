@@ -29,7 +29,7 @@ import {
 import { exhibitStory } from './telling.ts'
 import { type Sink, zipWriter } from './zip.ts'
 
-/** All that goes into a bundle; `holder` is the name of this installation. */
+/** All that goes into a bundle; `holder` is the name of this installation, and `zone` where its days begin. */
 export type Ingredients = {
   contents: Contents
   planned: readonly PlannedExhibit[]
@@ -40,6 +40,7 @@ export type Ingredients = {
   statement(exhibit: ContentsOfExhibit): Promise<Buffer>
   keys: KeyDocument
   holder: string
+  zone: string
 }
 
 type Reached = Pick<Engines, 'log' | 'store'>
@@ -159,7 +160,7 @@ export const writeBundle = async (
     exhibits,
     schedule: exhibits.flatMap(({ media }, at) => {
       const from = planned[at]?.from
-      return from === undefined ? [] : [scheduleItem(from, media, holder)]
+      return from === undefined ? [] : [scheduleItem(from, media, ingredients)]
     }),
     // The page is not in it when it is made of this, and everything but the page is.
     manifest: bag.payload,

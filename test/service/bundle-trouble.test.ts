@@ -13,13 +13,25 @@ import {
   type RecordingId,
   type RenditionId,
 } from '../../src/base/ids.ts'
-import { listBundles, readBundle } from '../../src/bundles/actions.ts'
+import { listBundles, readBundle, requestBundle } from '../../src/bundles/actions.ts'
 import { bundleKey } from '../../src/bundles/bundle.ts'
 import { changeExhibit, withdrawExhibit } from '../../src/cases/exhibits.ts'
 import { clipKey } from '../../src/clips/clip.ts'
 import type { Person } from '../../src/people/person.ts'
 import { originalKey } from '../../src/uploads/upload.ts'
-import { askBundle, bundleRow, checkedBag, makeNow, put, unpacked, words, zipIn } from '../bundled.ts'
+import {
+  askBundle,
+  bundleRow,
+  checkedBag,
+  jsonIn,
+  makeNow,
+  published,
+  put,
+  readable,
+  unpacked,
+  words,
+  zipIn,
+} from '../bundled.ts'
 import { aCase, aClipRow } from '../case-files.ts'
 import { catalogued, entriesAbout, kept, someone } from '../catalogued.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
@@ -371,4 +383,16 @@ test('nothing changes in a bundle that is ready, whoever tries', async () => {
   await makeNow(engines, id)
   const change = engines.db.updateTable('bundles').set({ state: 'failed' }).where('id', '=', id).execute()
   await expect(change).rejects.toThrow('a bundle that is ready does not change')
+})
+
+test('an exhibit that is first listed in the first hour of a day of summer is listed on that day', async () => {
+  const instant = Temporal.Instant.from('2026-07-14T23:30:00Z')
+  const clock = { now: () => new Date(instant.epochMilliseconds), instant: () => instant }
+  const { id } = await requestBundle({ ...engines, clock }, dora, caseId, { ...words, exhibitIds: [exhibit] })
+  await published(engines)
+  await makeNow(engines, id)
+  const top = await unpacked(engines, id, folder)
+  const { items } = await jsonIn(top, 'data/schedules/MG6C.json')
+  expect(items).toMatchObject([{ reference: 'AB/1', listed: '2026-07-15' }])
+  expect(await readable(top, 'data/schedules/MG6C.csv')).toContain('2026-07-15')
 })
