@@ -1,7 +1,7 @@
-import { chmod, chown, lstat, mkdir, mkdtemp, readdir, readFile, realpath, rm, statfs } from 'node:fs/promises'
-import { hostname } from 'node:os'
+import { chmod, chown, lstat, mkdir, mkdtemp, realpath, rm, statfs } from 'node:fs/promises'
 import path from 'node:path'
 import { nobody } from './sandbox.ts'
+import { keepTidy, ownName, removeLeftovers } from './scratch-leftovers.ts'
 
 /** A folder of its own for one piece of work; it goes, with all in it, when the work is over. */
 export type ScratchFolder = AsyncDisposable & {
@@ -36,32 +36,8 @@ const reserve = 64 * 1024 * 1024
 
 const plain = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,100}$/
 
-/** When a process started, in ticks since boot: with its number it names the process for good. Empty where unknown. */
-const startOf = async (pid: number | 'self'): Promise<string> => {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-  // The second field is the program's name in brackets and may hold spaces; the start is the 22nd.
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
-}
-
-const isAlive = async (pid: number, start: string): Promise<boolean> => {
-  try {
-    process.kill(pid, 0)
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EPERM')) return false
-  }
-  return start === '' || (await startOf(pid)) === start
-}
-
-/** This machine or container, as a part of a folder's name: processes of another one cannot be looked up from here. */
-const here = hostname().replaceAll(/[^A-Za-z0-9-]/g, '-')
-
-const removeLeftovers = async (root: string): Promise<void> => {
-  for (const name of await readdir(root)) {
-    const [host, pid, start] = name.split('.')
-    if (host !== here || !/^[1-9]\d*$/.test(pid ?? '') || start === undefined) continue
-    if (!(await isAlive(Number(pid), start))) await rm(path.join(root, name), { recursive: true, force: true })
-  }
-}
+/** Looked at this often: whoever is silent for minutes is taken for dead. */
+const tidyMs = 60_000
 
 /** Others may pass through but not look around: the cage's user has to reach its own folder. */
 const passage = 0o711
@@ -78,13 +54,14 @@ const makeRoot = async (rootDir: string): Promise<string> => {
 }
 
 /**
- * Folders for working files under `rootDir`, which is made where it is missing. What processes of this machine left
- * there and did not live to remove is removed first; the folders of living ones, and of other machines, stay.
+ * Folders for working files under `rootDir`, which is made where it is missing. What others left there and did not live to
+ * remove goes, now and as long as this process lives: footage must not outlast its erasure here.
  */
-export const makeScratch = async (rootDir: string): Promise<Scratch> => {
+export const makeScratch = async (rootDir: string, everyMs = tidyMs): Promise<Scratch> => {
   const root = await makeRoot(path.resolve(rootDir))
   await removeLeftovers(root)
-  const own = path.join(root, `${here}.${process.pid}.${await startOf('self')}`)
+  const own = path.join(root, await ownName())
+  keepTidy(root, own, everyMs)
 
   const free = async () => {
     const { bavail, bsize } = await statfs(root)

@@ -65,6 +65,8 @@ const Compose = Type.Object({
       command: Type.Optional(Type.Union([Type.String(), Type.Array(Type.Union([Type.String(), Type.Number()]))])),
       environment: Type.Optional(Type.Record(Type.String(), Type.Union([Type.String(), Type.Number()]))),
       healthcheck: Type.Optional(Type.Unknown()),
+      hostname: Type.Optional(Type.String()),
+      volumes: Type.Optional(Type.Array(Type.String())),
     }),
   ),
 })
@@ -113,6 +115,12 @@ test('docker-compose.yml has a health check for everything that stays up', () =>
   const stays = services.filter(([name]) => !['migrate', 'buckets', 'keys', 'log-keys', 'rotate'].includes(name))
   expect(stays.length).toBe(6)
   for (const [, service] of stays) expect(service).toHaveProperty('healthcheck')
+})
+
+test('docker-compose.yml gives each service that shares the scratch volume a hostname of its own, which stays', () => {
+  const sharing = ours.filter(([, { volumes = [] }]) => volumes.some((volume) => volume.startsWith('scratch:')))
+  expect(sharing.map(([name]) => name).toSorted()).toEqual(['api', 'buckets', 'migrate', 'rotate', 'worker'])
+  for (const [name, { hostname }] of sharing) expect(hostname).toBe(`exhibit-${name}`)
 })
 
 test('every secret of docker-compose.yml comes from its environment file, which names all that is filled in', () => {

@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { makeScratch } from '../../src/engines/scratch.ts'
+import { eventually } from '../system.ts'
 
 let root: string
 beforeEach(async () => {
@@ -76,6 +77,44 @@ test('what a dead process left is removed at the next start; a living one’s, a
   await makeScratch(root)
   expect((await readdir(root)).sort()).toEqual(stays.sort())
   living.kill()
+})
+
+const minute = 60_000
+/** A folder with a file in it, as they were left so long ago. */
+const leave = async (name: string, ms: number, writtenSince = false): Promise<void> => {
+  const at = new Date(Date.now() - ms)
+  const work = path.join(root, name, 'work')
+  await mkdir(work, { recursive: true })
+  await writeFile(path.join(work, 'original'), 'footage')
+  for (const place of [path.join(work, 'original'), work, path.join(root, name)]) await utimes(place, at, at)
+  if (writtenSince) await utimes(path.join(work, 'original'), new Date(), new Date())
+}
+
+test('what another machine or container left is removed once it has been silent for longer than any work is', async () => {
+  const host = hostname().replaceAll(/[^A-Za-z0-9-]/g, '-')
+  await mkdir(root)
+  await leave('elsewhere.1.1', 23 * 60 * minute)
+  await leave('elsewhere.2.1', 25 * 60 * minute)
+  await leave('elsewhere.3.1', 25 * 60 * minute, true)
+  await leave('elsewhere.4.1.77', 25 * 60 * minute)
+  // Of this hostname, and of another container: its processes cannot be looked up from here.
+  await leave(`${host}.${process.pid}.1.77`, 6 * minute)
+  await leave(`${host}.1.1.77`, 4 * minute)
+  await leave('not-ours', 25 * 60 * minute)
+  await makeScratch(root)
+  expect((await readdir(root)).sort()).toEqual(['elsewhere.1.1', 'elsewhere.3.1', `${host}.1.1.77`, 'not-ours'].sort())
+})
+
+test('a process that lives on shows that its folder is in use, and removes what was left meanwhile', async () => {
+  const scratch = await makeScratch(root, 20)
+  await using folder = await scratch('work')
+  const own = path.dirname(folder.folder)
+  const long = new Date(Date.now() - 60 * minute)
+  await utimes(own, long, long)
+  await leave('elsewhere.1.1', 25 * 60 * minute)
+  await eventually('the touch', async () => ((await stat(own)).mtimeMs > Date.now() - minute ? true : undefined))
+  await eventually('the removal', async () => (existsSync(path.join(root, 'elsewhere.1.1')) ? undefined : true))
+  expect(existsSync(folder.folder)).toBe(true)
 })
 
 test('a folder that was there already keeps its permissions', async () => {
