@@ -1,6 +1,4 @@
 import { open } from 'node:fs/promises'
-import { Type } from 'typebox'
-import { Value } from 'typebox/value'
 import { newId, type RecordingId, type RenditionId } from '../base/ids.ts'
 import { Problem } from '../base/problem.ts'
 import { headLength, sniff } from '../custody/examination/container.ts'
@@ -8,7 +6,6 @@ import { recordingById } from '../custody/queries.ts'
 import { readBack } from '../custody/read-back.ts'
 import { copyName, takeIntoCustody } from '../custody/take.ts'
 import type { Engines } from '../engines/engines.ts'
-import type { Ffmpeg } from '../engines/ffmpeg.ts'
 import { type Db, inTransaction, type Tx } from '../engines/postgres.ts'
 import { type ScratchFolder, ScratchFull } from '../engines/scratch.ts'
 import type { RecordingRow, RenditionKind, RenditionRow } from '../engines/tables.ts'
@@ -16,9 +13,9 @@ import type { Outcome } from '../jobs/catalogue.ts'
 import { owe, oweOnce } from '../jobs/outbox.ts'
 import type { Actor } from '../ledger/entry.ts'
 import { record } from '../ledger/record.ts'
-import { askForFirstPacket, type Source } from './commands.ts'
 import { clearAway } from './leftovers.ts'
 import { type Job, makeRendition, type Subject } from './make.ts'
+import { packetsOf } from './packets.ts'
 import { isQuick, kindsOf, type Plan, planFor } from './plan.ts'
 import { endTurn, insertOwed, leftoversOf, lockTurn, markGivenUp, oweAgain, renditionsOf, takeTurn } from './queries.ts'
 
@@ -181,16 +178,8 @@ const atHand = async (
   const container = sniff(buffer.subarray(0, bytesRead))
   if (container === null) throw new Error('what was examined is no container any more')
   const source = { folder: folder.folder, path, demuxer: container.demuxer }
-  const copyVideo = plan.copyVideo && !(await beginsLate(ffmpeg, source, run.signal))
-  return { recording, plan: { ...plan, copyVideo }, source }
-}
-
-const FirstPacket = Type.Object({ packets: Type.Array(Type.Object({ flags: Type.String() })) })
-
-/** Whether an edit list leaves out the first pictures: they would be there again if the packets were only copied. */
-const beginsLate = async ({ probe }: Ffmpeg, { path, demuxer }: Source, signal: AbortSignal): Promise<boolean> => {
-  const answer = await probe(path, demuxer, { signal, ask: askForFirstPacket })
-  return Value.Check(FirstPacket, answer) && answer.packets.some(({ flags }) => flags.includes('D'))
+  const packets = await packetsOf(ffmpeg, source, recording, run.signal)
+  return { recording, plan: { ...plan, copyVideo: plan.copyVideo && packets.copyable }, source, end: packets.end }
 }
 
 const isThere = async (path: string): Promise<boolean> => {

@@ -4,15 +4,13 @@ import { type Plan, proxyHeight } from './plan.ts'
 /** The original's copy in its scratch folder, and the demuxer that its bytes decided. */
 export type Source = { folder: string; path: string; demuxer: string }
 
-/** What ffprobe is asked for the first packet of the picture. */
-export const askForFirstPacket = ['-select_streams', 'v:0', '-show_entries', 'packet=flags', '-read_intervals', '%+#1']
-
 const segmentSeconds = 6
 export const playlistName = 'index.m3u8'
 export const initName = 'init.mp4'
 
+/** No picture that is attached, such as a cover, counts as the first. */
+const firstTracks = ['-map', '0:V:0?', '-map', '0:a:0?']
 const noMetadata = ['-map_metadata', '-1', '-map_chapters', '-1', '-dn', '-sn']
-const firstTracks = ['-map', '0:v:0?', '-map', '0:a:0?']
 
 const input = ({ path, demuxer }: Source, options: string[] = []): Input => ({ path, demuxer, options })
 
@@ -85,7 +83,7 @@ export const posterWork = (source: Source, at: number): FfmpegWork => {
   const picture = (name: string, mostWidth: number) => ({
     path: `${source.folder}/${name}`,
     options: [
-      ...['-map', '0:v:0', ...noMetadata, '-an', '-frames:v', '1'],
+      ...['-map', '0:V:0', ...noMetadata, '-an', '-frames:v', '1'],
       ...['-vf', `${evenSquare},scale='min(${mostWidth},iw)':-2`, '-q:v', '4'],
       ...['-f', 'image2', '-update', '1', '-c:v', 'mjpeg'],
     ],
@@ -113,7 +111,7 @@ export const storyboardWork = (source: Source, interval: number): FfmpegWork => 
   const fit = `scale=${width}:${height}:force_original_aspect_ratio=decrease,pad=${width}:${height}:-1:-1`
   const filters = `fps=1/${interval}:start_time=0:round=near:eof_action=pass,${evenSquare},${fit},tile=${columns}x${rows}`
   const options = [
-    ...['-map', '0:v:0', ...noMetadata, '-an', '-fps_mode', 'passthrough'],
+    ...['-map', '0:V:0', ...noMetadata, '-an', '-fps_mode', 'passthrough'],
     ...['-vf', filters, '-q:v', '6', '-f', 'image2', '-start_number', '0', '-c:v', 'mjpeg'],
   ]
   return {

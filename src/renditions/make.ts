@@ -31,8 +31,8 @@ import {
   thumbnailName,
 } from './commands.ts'
 import { clearAway } from './leftovers.ts'
-import { isEnded, piecesIn } from './pieces.ts'
-import type { Plan } from './plan.ts'
+import { isEnded, type Piece as Listed, piecesIn } from './pieces.ts'
+import { frameSeconds, type Plan } from './plan.ts'
 import {
   beginBeside,
   insertObjects,
@@ -44,15 +44,15 @@ import {
   renditionsOf,
   replace,
   secondsShown,
-  shortenObject,
   takePlace,
 } from './queries.ts'
 import { type Piece, storing } from './storing.ts'
+import { type Beginning, beginningIn, endOfFile } from './timing.ts'
 
 export type Job = Pick<Run, 'jobId' | 'attempt' | 'cause' | 'signal' | 'progress' | 'fence'>
 
-/** A recording at hand: its row, the copy of its original, and what of it is shown. */
-export type Subject = { recording: RecordingRow; source: Source; plan: Plan }
+/** A recording at hand: its row, the copy of its original, what of it is shown, and its end as its packets have it. */
+export type Subject = { recording: RecordingRow; source: Source; plan: Plan; end: number | undefined }
 
 /** One rendition being made, what was stored of it, and the ffmpeg runs it took. */
 type Making = Subject & {
@@ -67,8 +67,6 @@ type Making = Subject & {
 }
 
 const lookEveryMs = 40
-/** Seconds. */
-const guessedBy = 0.5
 const noteEveryMs = 1000
 
 /** An index may say anything: nothing is made for longer than this, in seconds, and nobody waits for it longer. */
@@ -123,12 +121,27 @@ const ffmpeg = async (
   })
 }
 
-/** Takes so many seconds off the last piece, where it has more. */
-const shorten = async ({ engines, id, objects }: Making, by: number): Promise<void> => {
-  const last = objects.at(-1)
-  if (last === undefined || last.duration <= by) return
-  last.duration -= by
-  await shortenObject(engines.db, id, last.number, by)
+/** What is made anew may end by so many seconds before the footage does: a last picture is rounded, and sound cut to size. */
+const slackOf = ({ recording }: Subject): number => Math.max(0.1, 2 * frameSeconds(recording))
+
+/**
+ * The pieces that ffmpeg lists, each as long as what is in it: ffmpeg counts pictures alone, so that sound which goes on after
+ * them would be heard without a trace. Of the last one it only guesses the length.
+ */
+const timed = (folder: string) => {
+  let beginning: Beginning | undefined
+  let listed = 0
+  let at = 0
+  return {
+    end: () => at,
+    next: async ({ name, duration }: Listed, isLast: boolean): Promise<Omit<Piece, 'number'>> => {
+      beginning ??= await beginningIn(await readFile(`${folder}/${initName}`))
+      const start = at
+      listed += isLast ? 0 : duration
+      at = Math.max(at, listed, await endOfFile(`${folder}/${name}`, beginning))
+      return { name, start, duration: at - start }
+    },
+  }
 }
 
 /** Stores each piece as soon as it is whole, while the next ones are made. */
@@ -138,15 +151,16 @@ const inPieces = async (making: Making, work: FfmpegWork, seconds: number): Prom
   const stopped = new AbortController()
   const stop = (why: unknown) => stopped.abort(why)
   const { add, settled } = storing(place(making), stop)
+  const pieces = timed(source.folder)
   let begun = 0
-  let at = 0
   const storeNew = async (): Promise<string | undefined> => {
     const playlist = await readFile(`${source.folder}/${playlistName}`, 'utf8').catch(() => undefined)
-    for (const { name, duration } of piecesIn(playlist ?? '').slice(begun)) {
+    const listed = piecesIn(playlist ?? '')
+    for (const one of listed.slice(begun)) {
+      const piece = await pieces.next(one, one === listed.at(-1) && isEnded(playlist ?? ''))
       if (begun === 0) await add({ number: 0, name: initName, start: 0, duration: 0 })
       begun += 1
-      await add({ number: begun, name, start: at, duration })
-      at += duration
+      await add({ ...piece, number: begun })
     }
     return playlist
   }
@@ -172,10 +186,9 @@ const inPieces = async (making: Making, work: FfmpegWork, seconds: number): Prom
     await Promise.allSettled([running, settled()])
   }
   await settled()
-  // The last piece's length is ffmpeg's guess, and a frame or two too long for some files.
-  const over = at - durationOf(making)
-  if (begun > 0 && over > 0 && over < guessedBy) await shorten(making, over)
   if (begun === 0) throw new FfmpegFailed('nothing to play came out', 'content', '')
+  const missing = (making.end ?? 0) - pieces.end()
+  if (missing > slackOf(making)) throw new FfmpegFailed('its end did not come out', 'content', `${missing} seconds`)
 }
 
 const poster = async (making: Making): Promise<RenditionFacts> => {

@@ -51,3 +51,7 @@ export const kindsOf = ({ video, copyVideo }: Plan): RenditionKind[] => {
   const wantsProxy = copyVideo && Math.min(video.width ?? 0, video.height ?? 0) > proxyHeight
   return ['hls', 'poster', ...(wantsProxy ? (['proxy'] as const) : []), 'storyboard']
 }
+
+/** How long a picture of a recording usually stands, in seconds. */
+export const frameSeconds = ({ tracks }: Pick<RecordingRow, 'tracks'>): number =>
+  1 / (tracks.find(({ kind }) => kind === 'video')?.frameRate ?? 25)

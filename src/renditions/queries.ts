@@ -173,16 +173,6 @@ export const insertObjects = async (db: Db | Tx, objects: RenditionObjectRow[]):
   await db.insertInto('renditionObjects').values(objects).execute()
 }
 
-export const shortenObject = async (db: Db, rendition: RenditionId, number: number, by: number): Promise<void> => {
-  await db
-    .updateTable('renditionObjects')
-    .set((eb) => ({ duration: eb('duration', '-', by) }))
-    .where('rendition', '=', rendition)
-    .where('number', '=', number)
-    .where('duration', '>', by)
-    .execute()
-}
-
 export const objectsOf = async (db: Db | Tx, rendition: RenditionId): Promise<RenditionObjectRow[]> =>
   await db.selectFrom('renditionObjects').selectAll().where('rendition', '=', rendition).orderBy('number').execute()
 

@@ -85,32 +85,32 @@ test.for<[string, string, string]>([
   [
     'the original’s packets in pieces',
     said(hlsWork(source, planOf(video(), audio()), true)),
-    `${start} ${reading} -map 0:v:0? -map 0:a:0? ${only} -c:v copy -c:a copy ${pieces}`,
+    `${start} ${reading} -map 0:V:0? -map 0:a:0? ${only} -c:v copy -c:a copy ${pieces}`,
   ],
   [
     'with sound that browsers do not play',
     said(hlsWork(source, planOf(video(), audio({ codec: 'pcm_alaw' })), true)),
-    `${start} ${reading} -map 0:v:0? -map 0:a:0? ${only} -c:v copy ${sound('128k')} ${pieces}`,
+    `${start} ${reading} -map 0:V:0? -map 0:a:0? ${only} -c:v copy ${sound('128k')} ${pieces}`,
   ],
   [
     'without sound',
     said(hlsWork(source, planOf(video()), true)),
-    `${start} ${reading} -map 0:v:0? -map 0:a:0? ${only} -c:v copy -an ${pieces}`,
+    `${start} ${reading} -map 0:V:0? -map 0:a:0? ${only} -c:v copy -an ${pieces}`,
   ],
   [
     'sound alone',
     said(hlsWork(source, planOf(audio()), true)),
-    `${start} ${reading} -map 0:v:0? -map 0:a:0? ${only} -vn -c:a copy ${pieces}`,
+    `${start} ${reading} -map 0:V:0? -map 0:a:0? ${only} -vn -c:a copy ${pieces}`,
   ],
   [
     'encoded anew',
     said(hlsWork(source, planOf(video({ codec: 'hevc' }), audio()), false)),
-    `${start} ${reading} -map 0:v:0? -map 0:a:0? ${only} ${encoded(square, 21)} ${sound('128k')} ${pieces}`,
+    `${start} ${reading} -map 0:V:0? -map 0:a:0? ${only} ${encoded(square, 21)} ${sound('128k')} ${pieces}`,
   ],
   [
     'small',
     said(proxyWork(source, planOf(video(), audio()))),
-    `${start} ${reading} -map 0:v:0? -map 0:a:0? ${only} ${encoded(`${square},scale=-2:'min(480,ih)'`, 26)} ${sound('96k')} ${pieces}`,
+    `${start} ${reading} -map 0:V:0? -map 0:a:0? ${only} ${encoded(`${square},scale=-2:'min(480,ih)'`, 26)} ${sound('96k')} ${pieces}`,
   ],
 ])('ffmpeg is told to make it: %s', ([, words, expected]) => expect(words).toBe(expected))
 

@@ -38,6 +38,16 @@ test('what ffmpeg has no name for is data of an unknown codec', () => {
   expect(tracksOf(readAnswer(answer({})))).toEqual([{ kind: 'data', codec: 'unknown' }])
 })
 
+test('a picture that is attached, such as a cover, is data', () => {
+  const stream = { codec_type: 'video', codec_name: 'png', width: 600, height: 600 }
+  expect(tracksOf(readAnswer(answer({ ...stream, disposition: { attached_pic: 1 } })))).toEqual([
+    { kind: 'data', codec: 'png' },
+  ])
+  expect(tracksOf(readAnswer(answer({ ...stream, disposition: { attached_pic: 0 } })))).toMatchObject([
+    { kind: 'video' },
+  ])
+})
+
 test('control characters and markup do not get into a track', () => {
   const stream = { codec_type: 'video', codec_name: 'h2\u001b[31m64<b>\u202e', profile: '\u0000\n' }
   expect(tracksOf(readAnswer(answer(stream)))).toEqual([{ kind: 'video', codec: 'h231m64b' }])

@@ -70,8 +70,11 @@ const rateOf = (printed: string | undefined): number | undefined => {
   return rate > 0 && rate <= 1000 ? Number(rate.toFixed(3)) : undefined
 }
 
-const kindOf = (type: string | undefined): Track['kind'] =>
-  type === 'video' || type === 'audio' || type === 'subtitle' ? type : 'data'
+/** A picture that is attached, such as a cover, is not what was filmed. */
+const kindOf = ({ codec_type: type, disposition }: Answer['streams'][number]): Track['kind'] => {
+  if (type === 'video') return (disposition?.attached_pic ?? 0) === 0 ? type : 'data'
+  return type === 'audio' || type === 'subtitle' ? type : 'data'
+}
 
 /** Words ffmpeg prints for codecs and profiles, kept to characters that they consist of. */
 const word = (printed: string | undefined): string | undefined => printed?.replaceAll(/[^\w .:()+/-]/g, '') || undefined
@@ -80,7 +83,7 @@ const present = <Fields extends object>(fields: Fields) =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
 
 const trackOf = (stream: Answer['streams'][number]): Track => {
-  const kind = kindOf(stream.codec_type)
+  const kind = kindOf(stream)
   const rotation = stream.side_data_list?.find((data) => data.rotation !== undefined)?.rotation
   const facts = {
     profile: word(stream.profile),

@@ -1,0 +1,98 @@
+import { type Static, Type } from 'typebox'
+import { Value } from 'typebox/value'
+import { secondsOf } from '../custody/examination/tracks.ts'
+import type { Ffmpeg } from '../engines/ffmpeg.ts'
+import { FfmpegFailed } from '../engines/ffmpeg-failed.ts'
+import type { RecordingRow } from '../engines/tables.ts'
+import type { Source } from './commands.ts'
+import { frameSeconds } from './plan.ts'
+
+/** What an original's own packets say, whatever its index claims. */
+export type Packets = {
+  /** The pictures may stay as they are: no edit list leaves out the first, and they say when they are shown. */
+  copyable: boolean
+  /** Seconds from the beginning of the recording to its end; undefined where that cannot be found out. */
+  end: number | undefined
+}
+
+const Printed = Type.Optional(Type.String())
+const Answer = Type.Object({
+  packets: Type.Array(
+    Type.Object({
+      stream_index: Type.Integer(),
+      pts_time: Printed,
+      dts_time: Printed,
+      duration_time: Printed,
+      flags: Type.String(),
+    }),
+  ),
+  streams: Type.Array(
+    Type.Object({
+      index: Type.Integer(),
+      codec_type: Printed,
+      disposition: Type.Optional(Type.Object({ attached_pic: Type.Optional(Type.Integer()) })),
+    }),
+  ),
+  format: Type.Object({ start_time: Printed }),
+})
+type Packet = Static<typeof Answer>['packets'][number]
+
+/** Of all tracks together; sound may lie ahead of the first picture by a second. */
+const firstPackets = 200
+const lastSeconds = 5
+/** Later than any footage ends: the last key frame is looked for. */
+const farBeyond = 1e6
+
+const entries = [
+  'packet=stream_index,pts_time,dts_time,duration_time,flags',
+  'stream=index,codec_type',
+  'stream_disposition=attached_pic',
+  'format=start_time',
+].join(':')
+
+const ask = async (
+  { probe }: Ffmpeg,
+  { path, demuxer }: Source,
+  { duration, facts: { startTime = 0 } }: RecordingRow,
+  signal: AbortSignal,
+): Promise<unknown> => {
+  const words = (intervals: string) => ['-show_entries', entries, '-read_intervals', intervals]
+  const end = duration === null || duration <= 0 ? farBeyond : startTime + duration - lastSeconds
+  try {
+    return await probe(path, demuxer, { signal, ask: words(`%+#${firstPackets},${Math.max(0, end).toFixed(3)}%`) })
+  } catch (error) {
+    if (!(error instanceof FfmpegFailed) || error.blame === 'machine') throw error
+    // Its end is out of reach, or so long that it was not listened to.
+    return await probe(path, demuxer, { signal, ask: words(`%+#${firstPackets}`) })
+  }
+}
+
+/** Looks at the first packets and the last ones. */
+export const packetsOf = async (
+  ffmpeg: Ffmpeg,
+  source: Source,
+  recording: RecordingRow,
+  signal: AbortSignal,
+): Promise<Packets> => {
+  const answer = await ask(ffmpeg, source, recording, signal)
+  if (!Value.Check(Answer, answer)) return { copyable: false, end: undefined }
+  const { packets, streams, format } = answer
+  const picture = streams.find((one) => one.codec_type === 'video' && (one.disposition?.attached_pic ?? 0) === 0)
+  const sound = streams.find((one) => one.codec_type === 'audio')
+  const zero = secondsOf(format.start_time) ?? 0
+  const frame = frameSeconds(recording)
+  const endOf = ({ pts_time, dts_time, duration_time }: Packet): number => {
+    const at = secondsOf(pts_time) ?? secondsOf(dts_time)
+    // A last picture that is to stand for long is there all the same as soon as it is shown.
+    return at === null ? 0 : at - zero + Math.min(frame, secondsOf(duration_time) ?? 0)
+  }
+  const last = packets.length < firstPackets ? packets : packets.slice(firstPackets)
+  const ends = last
+    .filter(({ stream_index }) => stream_index === picture?.index || stream_index === sound?.index)
+    .filter(({ flags }) => !flags.includes('D'))
+    .map(endOf)
+  const pictures = packets.filter(({ stream_index }) => stream_index === picture?.index)
+  const copyable =
+    pictures[0]?.flags.includes('D') !== true && pictures.every(({ pts_time }) => secondsOf(pts_time) !== null)
+  return { copyable, end: ends.length === 0 ? undefined : ends.reduce((latest, one) => Math.max(latest, one)) }
+}

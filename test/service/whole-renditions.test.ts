@@ -1,0 +1,113 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { buffer } from 'node:stream/consumers'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { RecordingId } from '../../src/base/ids.ts'
+import type { Person } from '../../src/people/person.ts'
+import type { Uploader } from '../../src/uploads/actions.ts'
+import { openViewing } from '../../src/viewings/opening.ts'
+import { stateAt } from '../../src/viewings/reading.ts'
+import { openServed, segmentAt } from '../../src/viewings/watching.ts'
+import { someone } from '../catalogued.ts'
+import { type TestEngines, testEngines } from '../engines.ts'
+import { aDock } from '../footsteps.ts'
+import { ffmpeg, joined, pictures, type Shown, show, shownOf } from '../shown.ts'
+
+let engines: TestEngines
+let dock: Uploader
+let investigator: Person
+let folder: string
+
+beforeAll(async () => {
+  engines = await testEngines()
+  dock = await aDock(engines)
+  investigator = await someone(engines, ['investigator'])
+  folder = await mkdtemp(path.join(tmpdir(), 'exhibit-whole-'))
+})
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true })
+  await engines[Symbol.asyncDispose]()
+})
+
+const at = (name: string) => path.join(folder, name)
+const picture = (seconds: number) => ['-f', 'lavfi', '-i', `testsrc2=s=320x240:r=25:d=${seconds}`]
+const sound = (seconds: number) => ['-f', 'lavfi', '-i', `sine=d=${seconds}`]
+const reordered = ['-c:v', 'libx264', '-preset', 'veryfast', '-bf', '3', '-g', '50', '-pix_fmt', 'yuv420p']
+
+const lasts = (shown: Shown | undefined): number => shown?.objects.reduce((sum, { duration }) => sum + duration, 0) ?? 0
+
+/** What is on record once somebody was sent every piece. */
+const seenOf = async (recording: RecordingId, { objects }: Shown) => {
+  const { playerUrl } = await openViewing(engines, investigator, recording, 'to see it all')
+  const token = playerUrl.split('/').at(-2) ?? ''
+  for (const { name } of objects) {
+    const served = await segmentAt(engines, token, 'hls', name)
+    await buffer(await openServed(engines, token, served, new AbortController().signal))
+  }
+  return (await stateAt(engines, token)).watched
+}
+
+const shownWhole = async (name: string) => {
+  const recording = await show(engines, dock, at(name))
+  const hls = (await shownOf(engines, recording)).get('hls')
+  expect(hls?.row).toMatchObject({ state: 'ready', failure: null })
+  if (hls === undefined) throw new Error('nothing is shown')
+  return { recording, hls, file: await joined(engines, hls, at(`${name}.joined.mp4`)) }
+}
+
+test.for([
+  ['AVI', 'avi', 'pcm_s16le'],
+  ['ASF', 'wmv', 'wmav2'],
+] as const)(
+  'of %s, which does not say when a reordered picture is shown, every second seen is on record',
+  async ([, ending, codec]) => {
+    const name = `reordered.${ending}`
+    const container = ending === 'wmv' ? ['-f', 'asf'] : []
+    await ffmpeg(...picture(14), ...sound(14), ...reordered, '-c:a', codec, ...container, at(name))
+    const { recording, hls, file } = await shownWhole(name)
+    expect(hls.row.facts.method).toBe('transcode')
+    expect(await pictures(file)).toBe(14 * 25)
+    expect(Math.abs(lasts(hls) - 14)).toBeLessThan(0.1)
+    const [[from, to] = [], ...others] = await seenOf(recording, hls)
+    expect(others).toEqual([])
+    expect(from).toBe(0)
+    expect(Math.abs((to ?? 0) - 14)).toBeLessThan(0.1)
+  },
+)
+
+test.for([
+  ['kept', 'mp4', [...reordered, '-c:a', 'aac']],
+  ['encoded anew', 'mov', ['-c:v', 'mjpeg', '-c:a', 'pcm_s16le']],
+] as const)('sound that goes on after the last picture, %s, is heard on record', async ([, ending, words]) => {
+  const name = `heard.${ending}`
+  await ffmpeg(...picture(8), ...sound(20), ...words, at(name))
+  const { recording, hls } = await shownWhole(name)
+  expect(Math.abs(lasts(hls) - 20)).toBeLessThan(0.1)
+  const [[from, to] = []] = await seenOf(recording, hls)
+  expect(from).toBe(0)
+  expect(Math.abs((to ?? 0) - 20)).toBeLessThan(0.1)
+})
+
+test('a cover is no picture: sound that has one is listened to from its beginning to its end', async () => {
+  await ffmpeg(...picture(1), '-frames:v', '1', at('cover.png'))
+  const words = ['-map', '0:a', '-map', '1:v', '-c:a', 'aac', '-c:v', 'copy', '-disposition:v', 'attached_pic']
+  await ffmpeg(...sound(14), '-i', at('cover.png'), ...words, at('covered.m4a'))
+  const { recording, hls } = await shownWhole('covered.m4a')
+  expect([...(await shownOf(engines, recording)).keys()]).toEqual(['hls'])
+  expect(hls.row.facts.method).toBe('remux')
+  const [[from, to] = []] = await seenOf(recording, hls)
+  expect(from).toBe(0)
+  expect(Math.abs((to ?? 0) - 14)).toBeLessThan(0.1)
+})
+
+test('what ends before the footage does is not called ready', async () => {
+  const words = ['-c:v', 'png', '-movflags', '+faststart']
+  await ffmpeg(...picture(8), ...words, at('sound-end.mov'))
+  const bytes = await readFile(at('sound-end.mov'))
+  // Its last pictures are all there by the index, and cannot be read.
+  await writeFile(at('spoilt-end.mov'), bytes.fill(0, Math.floor(bytes.length * 0.6)))
+  const recording = await show(engines, dock, at('spoilt-end.mov'))
+  const hls = (await shownOf(engines, recording)).get('hls')
+  expect(hls?.row).toMatchObject({ state: 'failed', failure: expect.stringContaining('can be downloaded') })
+})
