@@ -5,7 +5,7 @@ import type { Engines } from '../engines/engines.ts'
 import { inTransaction } from '../engines/postgres.ts'
 import type { Actor } from '../ledger/entry.ts'
 import { record } from '../ledger/record.ts'
-import { endViewing, viewingByToken, viewingsOver } from './queries.ts'
+import { endSooner, endViewing, viewingByToken, viewingsOver } from './queries.ts'
 
 const sweeper: Actor = { kind: 'service', id: 'close-viewings' }
 
@@ -29,6 +29,19 @@ export const closeViewing = async (engines: Engines, token: string): Promise<voi
   const viewing = await viewingByToken(engines.db, tokenDigest(token))
   if (viewing === undefined) throw new Problem('not-found')
   if (viewing.endedAt === null) await close(engines, viewing.id, { kind: 'person', id: viewing.person }, false)
+}
+
+/** Longer than a page takes to load, and than it waits between two questions while somebody watches. */
+const backWithinMs = 20_000
+
+/**
+ * Whoever leaves the page may be loading it anew, or have it open once more: the viewing is over in a moment, unless somebody
+ * watches on. The sweep closes it. One that has ended stays as it is. Throws `not-found`.
+ */
+export const leaveViewing = async ({ clock, db }: Engines, token: string): Promise<void> => {
+  const viewing = await viewingByToken(db, tokenDigest(token))
+  if (viewing === undefined) throw new Problem('not-found')
+  await endSooner(db, viewing.id, new Date(clock.now().getTime() + backWithinMs))
 }
 
 const atOnce = 200

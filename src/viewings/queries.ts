@@ -222,6 +222,12 @@ const overAt = (now: Date) => sql<boolean>`(
     and recordings.status not in (${sql.join([...seenStatuses])}))
 )`
 
+/** An open viewing expires at this time, unless it does so before. */
+export const endSooner = async (db: Db, id: ViewingId, at: Date): Promise<void> => {
+  const open = db.updateTable('viewings').where('id', '=', id).where('endedAt', 'is', null)
+  await open.set({ expiresAt: at }).where('expiresAt', '>', at).execute()
+}
+
 /** Open viewings that are over, `limit` at most. */
 export const viewingsOver = async (db: Db, now: Date, limit: number): Promise<ViewingId[]> => {
   const rows = await db

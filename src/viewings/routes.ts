@@ -4,7 +4,7 @@ import { IdOf } from '../base/ids.ts'
 import { Nothing, problems } from '../base/problem-schema.ts'
 import type { Engines } from '../engines/engines.ts'
 import { personOf } from '../people/caller.ts'
-import { closeViewing } from './closing.ts'
+import { closeViewing, leaveViewing } from './closing.ts'
 import { openViewing } from './opening.ts'
 import { readViewing } from './reading.ts'
 import { Thumbnails, ThumbnailsRequest, Token, ViewingOpened, ViewingRequest, ViewingView } from './schemas.ts'
@@ -95,6 +95,24 @@ export const viewingRoutes =
       },
       async (request, reply) => {
         await closeViewing(engines, request.params.token)
+        return await reply.code(204).header('cache-control', 'private, no-store').send()
+      },
+    )
+
+    app.post(
+      '/viewings/:token/leave',
+      {
+        config: { may: 'viewing.watch' },
+        schema: {
+          summary: 'Say that the page of a viewing is left',
+          description: 'The viewing ends within a minute, unless the page is loaded again or somebody watches on.',
+          tags,
+          params: Type.Object({ token: Token }),
+          response: { 204: Nothing, ...problems('not-found') },
+        },
+      },
+      async (request, reply) => {
+        await leaveViewing(engines, request.params.token)
         return await reply.code(204).header('cache-control', 'private, no-store').send()
       },
     )

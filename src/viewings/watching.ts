@@ -16,7 +16,8 @@ import { covers, withRange } from './watched.ts'
 /** Why a viewing has ended, in words; undefined while it is open. */
 const whyOver = ({ clock, config }: Engines, viewing: ViewingRow): string | undefined => {
   const { endedAt, expiresAt, openedAt, resumedAt } = viewing
-  if (expiresAt <= clock.now()) return `Nothing was watched for ${config.VIEWING_MINUTES} minutes.`
+  if (expiresAt <= clock.now())
+    return `Its page was left, or nothing was watched for ${config.VIEWING_MINUTES} minutes.`
   if (resumedAt !== null && resumedAt >= openedAt) return 'The account that opened it was suspended meanwhile.'
   return endedAt === null ? undefined : 'It was closed.'
 }

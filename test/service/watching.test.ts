@@ -5,7 +5,7 @@ import type { Clock } from '../../src/engines/clock.ts'
 import type { Engines } from '../../src/engines/engines.ts'
 import { setSuspension } from '../../src/people/actions.ts'
 import type { Person } from '../../src/people/person.ts'
-import { closeViewing, closeViewings } from '../../src/viewings/closing.ts'
+import { closeViewing, closeViewings, leaveViewing } from '../../src/viewings/closing.ts'
 import { openViewing } from '../../src/viewings/opening.ts'
 import { masterAt, mediaAt, stateAt, storyboardAt } from '../../src/viewings/reading.ts'
 import { openServed, pictureAt, segmentAt, viewingAt } from '../../src/viewings/watching.ts'
@@ -345,6 +345,39 @@ describe('closing a viewing', () => {
   test('is not done when its entry cannot be written, and the next sweep does it', async () => {
     const { id, recording } = await opened()
     later(600)
+  test('is done a moment after its page was left, unless the page is loaded again', async () => {
+    const [left, back] = [await opened(), await opened()]
+    await see(left.token, '00002.m4s')
+    for (const { token } of [left, back]) await leaveViewing(engines, token)
+    later(19)
+    await stateAt(engines, back.token, true)
+    expect((await rowOf(back.id)).expiresAt).toEqual(new Date(now.getTime() + 600_000))
+    await closeViewings(engines, never)
+    expect(await endings(left.recording)).toEqual([])
+    later(1)
+    expect(await problemOf(stateAt(engines, left.token, true))).toMatchObject({
+      code: 'viewing-ended',
+      message: expect.stringContaining('left'),
+    })
+    await closeViewings(engines, never)
+    expect(await endings(left.recording)).toMatchObject([{ detail: { viewing: left.id, watched: [[6, 12]] } }])
+    expect(await codeOf(watch(back.token, '00001.m4s'))).toBe('accepted')
+    expect(await endings(back.recording)).toEqual([])
+  })
+
+  test('is done no later because its page is left, and leaving one that is over changes nothing', async () => {
+    const { id, token } = await opened()
+    later(590)
+    const { expiresAt } = await rowOf(id)
+    await leaveViewing(engines, token)
+    expect((await rowOf(id)).expiresAt).toEqual(expiresAt)
+    await closeViewing(engines, token)
+    const ended = await rowOf(id)
+    await leaveViewing(engines, token)
+    expect(await rowOf(id)).toEqual(ended)
+    expect(await codeOf(leaveViewing(engines, 'A'.repeat(43)))).toBe('not-found')
+  })
+
     const instant = () => {
       throw new Error('no time')
     }

@@ -276,10 +276,19 @@ describe('the player', () => {
     },
   )
 
-  it('closes the viewing when the page is left', async () => {
+  it('closes the viewing when the page is left, and not when it is loaded again', async () => {
     await using screen = await watch()
-    expect((await fetch(new URL('state', screen.playerUrl))).status).toBe(200)
-    await screen.page.goto('about:blank')
-    await expect.poll(async () => (await fetch(new URL('state', screen.playerUrl))).status, patience).toBe(410)
+    const { page, playerUrl } = screen
+    const status = async () => (await fetch(new URL('state', playerUrl))).status
+    await page.reload()
+    const asked = questionsOf(page)
+    await showsFrame(page, 0)
+    // What the page said as it was left has come by then, and what it learns of that.
+    await expect.poll(() => asked.length, patience).toBeGreaterThan(1)
+    expect(await page.getByRole('heading', { name: 'This viewing has ended' }).isVisible()).toBe(false)
+    expect(await status()).toBe(200)
+    await page.goto('about:blank')
+    await expect.poll(status, { timeout: 40_000 }).toBe(410)
+    expect(screen.complaints).toEqual([])
   })
 })

@@ -143,7 +143,7 @@ element('again', HTMLButtonElement).addEventListener('click', following.ask)
 wireControls(video, playback)
 reachWhatScrolls()
 listenToKeys(playback, { help: element('help', HTMLDialogElement), bar })
-addEventListener('pagehide', following.close)
-// Brought back from the browser's memory it is a page whose viewing is closed: it must not look alive.
+addEventListener('pagehide', following.leave)
+// Brought back from the browser's memory it is a page whose viewing may be over: it must not look alive.
 addEventListener('pageshow', (event) => event.persisted && location.reload())
 void following.ask()

@@ -91,10 +91,10 @@ export const followViewing = ({ isActive, onViewing, onRefused, onLost }) => {
 
   return {
     ask,
-    /** Tells the server that nobody is watching any more; it outlives the page. */
-    close: () => {
+    /** Tells the server that nobody is watching any more, unless the page is loaded again; it outlives the page. */
+    leave: () => {
       clearTimeout(timer)
-      if (!over) navigator.sendBeacon('close')
+      if (!over) navigator.sendBeacon('leave')
       over = true
     },
   }
