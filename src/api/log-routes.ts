@@ -81,7 +81,8 @@ export const logRoutes =
     }
 
     const checkpointSchema = { tags: ['proof'], response: { 200: Checkpoint, ...problems('not-found') } }
-    const tileSchema = { tags: ['proof'], response: { 200: TileBytes, ...problems('not-found', 'store-unavailable') } }
+    const tileProblems = problems('not-found', 'log-damaged', 'store-unavailable')
+    const tileSchema = { tags: ['proof'], response: { 200: TileBytes, ...tileProblems } }
     const config = { may: 'ledger.read' } as const
 
     app.get(
@@ -161,7 +162,7 @@ export const logRoutes =
               { state: Type.Literal('owed') },
               { description: 'The entry is not under a checkpoint yet: ask again after Retry-After' },
             ),
-            ...problems('not-found', 'store-unavailable'),
+            ...problems('not-found', 'log-damaged', 'store-unavailable'),
           },
         },
       },

@@ -53,6 +53,7 @@ const logged = (log: Pick<Log, 'error' | 'warn'>, problem: Problem): void => {
   const { status } = problems[problem.code]
   if (problem.code === 'internal')
     log.error({ err: forLog(problem.cause ?? problem) }, 'a request failed for a reason of ours')
+  else if (problem.code === 'log-damaged') log.error(problem.message)
   else if (status >= 500 && problem.cause !== undefined) log.warn({ err: forLog(problem.cause) }, problem.code)
 }
 

@@ -164,6 +164,11 @@ export const problems = {
     title: 'Something went wrong here',
     next: 'Try again; quote the request id if it persists.',
   },
+  'log-damaged': {
+    status: 500,
+    title: 'The log is damaged where it is stored',
+    next: 'This is no mistake of yours. Entries are kept in the database and footage apart from the log: neither is lost with it. Try again when an administrator has mended it with exhibit ledger audit and exhibit ledger recover.',
+  },
   'store-unavailable': {
     status: 503,
     title: 'The object store does not answer',

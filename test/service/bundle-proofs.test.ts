@@ -191,7 +191,7 @@ describe('a bundle', () => {
     const store = async (bytes: Buffer) =>
       await engines.store.put('ledger', `1/${tilePath(tile)}`, bytes, sha256(bytes))
     await store(wrong)
-    await expect(makeNow(engines, id)).rejects.toThrow(/does not prove entry .*; run exhibit ledger audit/)
+    await expect(makeNow(engines, id)).rejects.toThrow(/does not prove entry .* run exhibit ledger audit/)
     expect(await zipIn(engines, id)).toBeNull()
     await store(right ?? Buffer.alloc(0))
     expect((await makeNow(engines, id, { attempt: 2 })).state).toBe('ready')

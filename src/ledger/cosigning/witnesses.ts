@@ -94,7 +94,7 @@ const tell = (
 /**
  * Shows the newest checkpoint of the log that grows to each configured witness that has not cosigned it, all at once, and
  * keeps what they sign. Answers how many did. A witness that fails is left alone for longer and longer. Throws, when every
- * witness is through, for what is wrong on our side (`store-unavailable`, TileMissing); the rest is kept by then.
+ * witness is through, for what is wrong on our side (`store-unavailable`, `log-damaged`); the rest is kept by then.
  */
 export const cosignNewest = async (
   engines: Reached,

@@ -46,7 +46,7 @@ const bestOver = async (db: Db, log: number, index: number): Promise<Checkpoint 
 
 /**
  * The proof that an entry is in the log (C2SP tlog-proof@v1), its `extra` line the leaf data; or that it is owed, since the
- * entry is not under a checkpoint yet. Throws Problem `not-found`, `store-unavailable`.
+ * entry is not under a checkpoint yet. Throws Problem `not-found`, `log-damaged`, `store-unavailable`.
  */
 export const proofOf = async ({ db, store }: Reached, entry: EntryId): Promise<{ proof: string } | { owed: true }> => {
   const leaf = await leafOf(db, entry)
@@ -58,6 +58,12 @@ export const proofOf = async ({ db, store }: Reached, entry: EntryId): Promise<{
   const [path = []] = await pathsTo(store, checkpoint, [{ entry, index: place.index, leaf }])
   return { proof: formatProof({ extra: leaf, index: place.index, path, checkpoint: checkpoint.note }) }
 }
+
+const altered = (found: string): Problem =>
+  new Problem(
+    'log-damaged',
+    `The log as it is stored ${found}: it was altered. An administrator has to run exhibit ledger audit, which says what to mend.`,
+  )
 
 type Leaf = { entry: EntryId; index: number; leaf: Buffer }
 
@@ -85,10 +91,10 @@ const pathsTo = async (
     },
   )
   if (paths !== undefined) return paths
-  throw new Error(`the log as it is stored does not prove entry ${astray}; run exhibit ledger audit`)
+  throw altered(`does not prove entry ${astray}`)
 }
 
-/** Proofs against one given checkpoint. Entries that it does not cover are left out. Throws `store-unavailable`. */
+/** Proofs against one given checkpoint. Entries that it does not cover are left out. Throws `log-damaged`, `store-unavailable`. */
 export const proofsAt = async (
   { db, store }: Reached,
   checkpoint: Checkpoint,
@@ -108,7 +114,8 @@ export const proofsAt = async (
 
 /**
  * The root that the tree of a checkpoint had when it was of `old` leaves, and the path by which a witness sees that it grew out
- * of that. Throws where the tiles do not make up the checkpoint: what they say would be taken for another history.
+ * of that. Throws `log-damaged` where the tiles do not make up the checkpoint: what they say would be taken for another
+ * history.
  */
 export const growthFrom = async (
   store: Engines['store'],
@@ -122,5 +129,5 @@ export const growthFrom = async (
     ({ oldRoot, path }) => verifyConsistency({ oldSize: old, oldRoot, size, root, path }),
   )
   if (growth !== undefined) return growth
-  throw new Error(`the log as it is stored does not make up its checkpoint of ${size} leaves; run exhibit ledger audit`)
+  throw altered(`does not make up its checkpoint of ${size} leaves`)
 }

@@ -1,4 +1,5 @@
 import { type HashAt, nodeHash } from '../../base/merkle.ts'
+import { Problem } from '../../base/problem.ts'
 import { type Tile, tilePath } from '../../base/tiles.ts'
 import type { Store } from '../../engines/store.ts'
 
@@ -8,15 +9,12 @@ const tileLength = tileWidth * hashBytes
 /** Full tiles never change where nobody alters them. 2,048 of them are 16 MiB, and reach over 500,000 leaves. */
 const mostKept = 2048
 
-/** The store does not hold what a published checkpoint stands on. */
-class TileMissing extends Error {
-  readonly path: string
-  constructor(path: string) {
-    super(`the store does not hold ${path} of the log as it was published`)
-    this.name = 'TileMissing'
-    this.path = path
-  }
-}
+/** Where the store does not hold what a published checkpoint stands on. */
+export const tileLost = (path: string): Problem =>
+  new Problem(
+    'log-damaged',
+    `The store of the log has lost ${path}, or a part of it. An administrator has to run exhibit ledger recover, which makes it again.`,
+  )
 
 const keptTiles = new WeakMap<object, Map<string, Buffer>>()
 
@@ -79,7 +77,7 @@ export const tileBytes = async (store: Store, log: number, tile: Tile): Promise<
 
 /**
  * The hashes of a published tree of `size` leaves, out of its tiles. What is made of them may not hold: see `madeOf`.
- * Throws TileMissing and `store-unavailable`.
+ * Throws `log-damaged`, `store-unavailable`.
  */
 export const hashesOf = (store: Store, log: number, size: number): HashAt => {
   const read = new Map<string, Promise<Buffer>>()
@@ -90,7 +88,7 @@ export const hashesOf = (store: Store, log: number, size: number): HashAt => {
     const reading =
       read.get(path) ??
       readTile(store, log, wanted, keptOf(store)).then((bytes) => {
-        if (bytes === null) throw new TileMissing(path)
+        if (bytes === null) throw tileLost(path)
         return bytes
       })
     read.set(path, reading)
@@ -101,7 +99,7 @@ export const hashesOf = (store: Store, log: number, size: number): HashAt => {
 
 /**
  * What `make` makes of the hashes of a published tree; undefined where it does not hold. A kept tile may be one that was
- * altered in the store and has been mended since: so it is made once more, of what the store has now. Throws TileMissing and
+ * altered in the store and has been mended since: so it is made once more, of what the store has now. Throws `log-damaged`,
  * `store-unavailable`.
  */
 export const madeOf = async <Made>(
