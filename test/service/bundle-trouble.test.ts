@@ -359,6 +359,7 @@ test('members read how far it is; whoever waits for it does so without an entry 
     size: null,
     sha256: null,
     gone: null,
+    withheld: null,
     askedAt: expect.any(String),
     endedAt: null,
   })
