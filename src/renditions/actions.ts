@@ -15,7 +15,7 @@ import type { Actor } from '../ledger/entry.ts'
 import { record } from '../ledger/record.ts'
 import { clearAway } from './leftovers.ts'
 import { type Job, makeRendition, type Subject } from './make.ts'
-import { packetsOf } from './packets.ts'
+import { asMeasured, packetsOf } from './packets.ts'
 import { isQuick, kindsOf, type Plan, planFor } from './plan.ts'
 import { endTurn, insertOwed, leftoversOf, lockTurn, markGivenUp, oweAgain, renditionsOf, takeTurn } from './queries.ts'
 
@@ -179,7 +179,7 @@ const atHand = async (
   if (container === null) throw new Error('what was examined is no container any more')
   const source = { folder: folder.folder, path, demuxer: container.demuxer }
   const packets = await packetsOf(ffmpeg, source, recording, run.signal)
-  return { recording, plan: { ...plan, copyVideo: plan.copyVideo && packets.copyable }, source, end: packets.end }
+  return { recording, plan: asMeasured(plan, packets), source, end: packets.end }
 }
 
 const isThere = async (path: string): Promise<boolean> => {

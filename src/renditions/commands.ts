@@ -34,16 +34,20 @@ const encodeVideo = (filters: string, quality: number): string[] => [
   ...['-vf', filters, '-fps_mode', 'vfr', '-force_key_frames', `expr:gte(t,n_forced*${segmentSeconds})`],
 ]
 
-const encodeAudio = (rate: string): string[] => [
+/**
+ * Sound that begins late, has holes or drifts is laid where its times say, so that it stays with the picture; and silence
+ * follows it to the picture's end, where a player would stop otherwise. (`-shortest` would cut off what is longer.)
+ */
+const encodeAudio = (rate: string, { soundTo = 0 }: Plan): string[] => [
   ...['-c:a', 'aac', '-b:a', rate, '-ac', '2', '-ar', '48000'],
-  // Sound that begins late, has holes or drifts is laid where its times say, so that it stays with the picture.
-  ...['-af', 'aresample=async=1000:first_pts=0'],
+  // Silence until 0 would have no end.
+  ...['-af', `aresample=async=1000:first_pts=0${soundTo > 0 ? `,apad=whole_dur=${soundTo.toFixed(3)}` : ''}`],
 ]
 
 /** The original's packets, where a browser plays them, in pieces; what it does not play is encoded anew. */
 export const hlsWork = (source: Source, plan: Plan, copyVideo: boolean): FfmpegWork => {
   const video = copyVideo ? ['-c:v', 'copy'] : encodeVideo(`${progressive},${evenSquare}`, 21)
-  const audio = plan.copyAudio && copyVideo ? ['-c:a', 'copy'] : encodeAudio('128k')
+  const audio = plan.copyAudio && copyVideo ? ['-c:a', 'copy'] : encodeAudio('128k', plan)
   const options = [
     ...firstTracks,
     ...noMetadata,
@@ -65,7 +69,7 @@ export const proxyWork = (source: Source, plan: Plan): FfmpegWork => {
     ...firstTracks,
     ...noMetadata,
     ...encodeVideo(filters, 26),
-    ...(plan.audio === undefined ? ['-an'] : encodeAudio('96k')),
+    ...(plan.audio === undefined ? ['-an'] : encodeAudio('96k', plan)),
     ...segments(source),
   ]
   return {

@@ -32,7 +32,7 @@ import {
 } from './commands.ts'
 import { clearAway } from './leftovers.ts'
 import { isEnded, type Piece as Listed, piecesIn } from './pieces.ts'
-import { frameSeconds, type Plan } from './plan.ts'
+import { frameSeconds, longest, type Plan } from './plan.ts'
 import {
   beginBeside,
   insertObjects,
@@ -68,9 +68,6 @@ type Making = Subject & {
 
 const lookEveryMs = 40
 const noteEveryMs = 1000
-
-/** An index may say anything: nothing is made for longer than this, in seconds, and nobody waits for it longer. */
-const longest = 86_400
 
 const durationOf = ({ recording }: Subject): number => Math.min(longest, recording.duration ?? 0)
 const quickSeconds = ({ recording }: Subject): number => 120 + recording.size / 10e6

@@ -5,7 +5,7 @@ import type { Ffmpeg } from '../engines/ffmpeg.ts'
 import { FfmpegFailed } from '../engines/ffmpeg-failed.ts'
 import type { RecordingRow } from '../engines/tables.ts'
 import type { Source } from './commands.ts'
-import { frameSeconds } from './plan.ts'
+import { frameSeconds, longest, type Plan } from './plan.ts'
 
 /** What an original's own packets say, whatever its index claims. */
 export type Packets = {
@@ -13,6 +13,10 @@ export type Packets = {
   copyable: boolean
   /** Seconds from the beginning of the recording to its end; undefined where that cannot be found out. */
   end: number | undefined
+  /** The same of the picture alone. */
+  pictureEnd: number | undefined
+  /** Whether there is sound for as long as there is a picture: no player goes on where one of them is missing. */
+  soundThroughout: boolean
 }
 
 const Printed = Type.Optional(Type.String())
@@ -40,6 +44,10 @@ type Packet = Static<typeof Answer>['packets'][number]
 /** Of all tracks together; sound may lie ahead of the first picture by a second. */
 const firstPackets = 200
 const lastSeconds = 5
+/** Of sound, in seconds: one that claims to last longer has a hole after it. */
+const longestPacket = 1
+/** So many frames may sound begin late or end early: it is cut into packets of its own. */
+const slack = 1.5
 /** Later than any footage ends: the last key frame is looked for. */
 const farBeyond = 1e6
 
@@ -75,24 +83,43 @@ export const packetsOf = async (
   signal: AbortSignal,
 ): Promise<Packets> => {
   const answer = await ask(ffmpeg, source, recording, signal)
-  if (!Value.Check(Answer, answer)) return { copyable: false, end: undefined }
+  if (!Value.Check(Answer, answer))
+    return { copyable: false, end: undefined, pictureEnd: undefined, soundThroughout: true }
   const { packets, streams, format } = answer
   const picture = streams.find((one) => one.codec_type === 'video' && (one.disposition?.attached_pic ?? 0) === 0)
   const sound = streams.find((one) => one.codec_type === 'audio')
   const zero = secondsOf(format.start_time) ?? 0
   const frame = frameSeconds(recording)
-  const endOf = ({ pts_time, dts_time, duration_time }: Packet): number => {
-    const at = secondsOf(pts_time) ?? secondsOf(dts_time)
-    // A last picture that is to stand for long is there all the same as soon as it is shown.
-    return at === null ? 0 : at - zero + Math.min(frame, secondsOf(duration_time) ?? 0)
+  const startOf = ({ pts_time, dts_time }: Packet): number =>
+    (secondsOf(pts_time) ?? secondsOf(dts_time) ?? zero) - zero
+  const endIn = (packets: readonly Packet[], stream: number | undefined, most: number): number | undefined => {
+    const ends = packets
+      .filter(({ stream_index, flags }) => stream_index === stream && !flags.includes('D'))
+      .map((packet) => startOf(packet) + Math.min(most, secondsOf(packet.duration_time) ?? frame))
+    return ends.length === 0 ? undefined : ends.reduce((latest, one) => Math.max(latest, one))
   }
+
   const last = packets.length < firstPackets ? packets : packets.slice(firstPackets)
-  const ends = last
-    .filter(({ stream_index }) => stream_index === picture?.index || stream_index === sound?.index)
-    .filter(({ flags }) => !flags.includes('D'))
-    .map(endOf)
+  // A last picture that is to stand for long is there all the same as soon as it is shown.
+  const pictureEnd = endIn(last, picture?.index, frame)
+  const soundEnd = endIn(last, sound?.index, longestPacket)
   const pictures = packets.filter(({ stream_index }) => stream_index === picture?.index)
-  const copyable =
-    pictures[0]?.flags.includes('D') !== true && pictures.every(({ pts_time }) => secondsOf(pts_time) !== null)
-  return { copyable, end: ends.length === 0 ? undefined : ends.reduce((latest, one) => Math.max(latest, one)) }
+  const firstSound = packets.slice(0, firstPackets).find(({ stream_index }) => stream_index === sound?.index)
+  const beginsLate = firstSound === undefined || startOf(firstSound) > slack * frame
+  const endsEarly = pictureEnd !== undefined && (soundEnd ?? 0) < pictureEnd - slack * frame
+  return {
+    copyable:
+      pictures[0]?.flags.includes('D') !== true && pictures.every(({ pts_time }) => secondsOf(pts_time) !== null),
+    end: pictureEnd === undefined ? soundEnd : Math.max(pictureEnd, soundEnd ?? 0),
+    pictureEnd,
+    soundThroughout: picture === undefined || sound === undefined || !(beginsLate || endsEarly),
+  }
 }
+
+/** The plan, once the original's packets were looked at. */
+export const asMeasured = (plan: Plan, { copyable, pictureEnd, soundThroughout }: Packets): Plan => ({
+  ...plan,
+  copyVideo: plan.copyVideo && copyable,
+  copyAudio: plan.copyAudio && soundThroughout,
+  ...(soundThroughout || pictureEnd === undefined ? {} : { soundTo: Math.min(longest, pictureEnd) }),
+})

@@ -7,6 +7,8 @@ export type Plan = {
   /** A browser can decode the original's packets. */
   copyVideo: boolean
   copyAudio: boolean
+  /** Seconds until which silence follows the sound, where that does not last as long as the picture. */
+  soundTo?: number
 }
 
 const browserProfiles = new Set(['Baseline', 'Constrained Baseline', 'Main', 'High'])
@@ -38,6 +40,9 @@ export const planFor = ({ tracks, flags }: Pick<RecordingRow, 'tracks' | 'flags'
     copyAudio: audio !== undefined && soundsAsItIs(audio),
   }
 }
+
+/** An index may say anything: nothing is made for longer than this, in seconds, and nobody waits for it longer. */
+export const longest = 86_400
 
 /** Whether no picture has to be encoded anew: then it is made at once, out of the copy that the read-back wrote. */
 export const isQuick = ({ video, copyVideo }: Plan): boolean => video === undefined || copyVideo

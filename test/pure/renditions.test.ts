@@ -93,6 +93,11 @@ test.for<[string, string, string]>([
     `${start} ${reading} -map 0:V:0? -map 0:a:0? ${only} -c:v copy ${sound('128k')} ${pieces}`,
   ],
   [
+    'with sound that ends before the picture does',
+    said(hlsWork(source, { ...planOf(video(), audio()), copyAudio: false, soundTo: 9.5 }, true)),
+    `${start} ${reading} -map 0:V:0? -map 0:a:0? ${only} -c:v copy ${sound('128k')},apad=whole_dur=9.500 ${pieces}`,
+  ],
+  [
     'without sound',
     said(hlsWork(source, planOf(video()), true)),
     `${start} ${reading} -map 0:V:0? -map 0:a:0? ${only} -c:v copy -an ${pieces}`,

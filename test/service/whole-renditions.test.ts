@@ -12,7 +12,7 @@ import { openServed, segmentAt } from '../../src/viewings/watching.ts'
 import { someone } from '../catalogued.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
 import { aDock } from '../footsteps.ts'
-import { ffmpeg, joined, pictures, type Shown, show, shownOf } from '../shown.ts'
+import { ffmpeg, ffprobe, joined, pictures, type Shown, show, shownOf } from '../shown.ts'
 
 let engines: TestEngines
 let dock: Uploader
@@ -111,3 +111,39 @@ test('what ends before the footage does is not called ready', async () => {
   const hls = (await shownOf(engines, recording)).get('hls')
   expect(hls?.row).toMatchObject({ state: 'failed', failure: expect.stringContaining('can be downloaded') })
 })
+
+/** Seconds of the recording's time, as the packets have it. */
+const spanOf = async (file: string, track: 'v' | 'a') => {
+  const { packets } = await ffprobe(file, '-select_streams', track, '-show_entries', 'packet=pts_time,duration_time')
+  const spans = (Array.isArray(packets) ? packets : []).map(({ pts_time, duration_time }) => ({
+    from: Number(pts_time),
+    to: Number(pts_time) + Number(duration_time ?? 0),
+  }))
+  return { from: Math.min(...spans.map(({ from }) => from)), to: Math.max(...spans.map(({ to }) => to)) }
+}
+
+const large = ['-f', 'lavfi', '-i', 'testsrc2=s=960x540:r=25:d=9']
+const late = ['-itsoffset', '5', ...sound(4)]
+test.for<[string, string, string[], number]>([
+  ['ends early and is kept otherwise', 'early.mp4', [...large, ...sound(3), ...reordered, '-c:a', 'aac'], 2],
+  ['ends early, in Matroska', 'early.mkv', [...picture(9), ...sound(3), ...reordered, '-c:a', 'aac'], 1],
+  ['ends early and is encoded anew', 'early.avi', [...picture(9), ...sound(3), '-c:v', 'mjpeg', '-c:a', 'mp3'], 1],
+  ['begins late', 'late.mp4', [...picture(9), ...late, ...reordered, '-c:a', 'aac'], 1],
+])(
+  'where sound %s, it is silent for the rest of the picture, which no player goes on without',
+  async ([, name, words, count]) => {
+    await ffmpeg(...words, at(name))
+    const { recording } = await shownWhole(name)
+    const moving = [...(await shownOf(engines, recording))].filter(([kind]) => kind === 'hls' || kind === 'proxy')
+    expect(moving).toHaveLength(count)
+    for (const [kind, shown] of moving) {
+      const file = await joined(engines, shown, at(`${kind}-${name}.mp4`))
+      const [seen, heard] = [await spanOf(file, 'v'), await spanOf(file, 'a')]
+      expect(Math.abs(seen.to - 9)).toBeLessThan(0.05)
+      expect(heard.to).toBeGreaterThan(seen.to - 0.05)
+      expect(heard.to).toBeLessThan(seen.to + 0.1)
+      expect(heard.from).toBeLessThan(0.05)
+      expect(Math.abs(lasts(shown) - 9)).toBeLessThan(0.1)
+    }
+  },
+)
