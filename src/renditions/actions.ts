@@ -75,11 +75,11 @@ export const makeOwed = async (engines: Engines, id: RecordingId, run: Job): Pro
 const makeOne = async (
   engines: Engines,
   subject: Subject,
-  { kind, state, facts }: RenditionRow,
+  { kind, sha256, facts }: RenditionRow,
   run: Job,
 ): Promise<void> => {
   // Where its own packets did not come out playable, they are encoded anew.
-  const quick = kind === 'hls' && isQuick(subject.plan) && !(state === 'failed' && facts.method === 'remux')
+  const quick = kind === 'hls' && isQuick(subject.plan) && !(sha256 === null && facts.method === 'remux')
   const made = quick && (await makeRendition(engines, subject, kind, true, run))
   if (!made) await makeRendition(engines, subject, kind, false, run)
 }

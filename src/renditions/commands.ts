@@ -44,10 +44,16 @@ const encodeAudio = (rate: string, { soundTo = 0 }: Plan): string[] => [
   ...['-af', `aresample=async=1000:first_pts=0${soundTo > 0 ? `,apad=whole_dur=${soundTo.toFixed(3)}` : ''}`],
 ]
 
+/** A transport stream tells what its AAC is in front of every packet, an MP4 once, at its beginning. */
+const copiedAudio = ({ demuxer }: Source): string[] => [
+  ...['-c:a', 'copy'],
+  ...(demuxer === 'mpegts' ? ['-bsf:a', 'aac_adtstoasc'] : []),
+]
+
 /** The original's packets, where a browser plays them, in pieces; what it does not play is encoded anew. */
 export const hlsWork = (source: Source, plan: Plan, copyVideo: boolean): FfmpegWork => {
   const video = copyVideo ? ['-c:v', 'copy'] : encodeVideo(`${progressive},${evenSquare}`, 21)
-  const audio = plan.copyAudio && copyVideo ? ['-c:a', 'copy'] : encodeAudio('128k', plan)
+  const audio = plan.copyAudio && copyVideo ? copiedAudio(source) : encodeAudio('128k', plan)
   const options = [
     ...firstTracks,
     ...noMetadata,

@@ -40,6 +40,7 @@ import {
   markFailed,
   markReady,
   noteProgress,
+  oweEncoded,
   refuseGivenUp,
   renditionsOf,
   replace,
@@ -303,11 +304,13 @@ const begin = async (making: Omit<Making, 'old'>): Promise<Making> => {
   return begun
 }
 
-const giveUp = async ({ engines, run, id, old }: Making, error: FfmpegFailed, copyVideo: boolean): Promise<void> =>
-  await inTransaction(engines.db, async (tx) => {
+const giveUp = async (making: Making, error: FfmpegFailed, copyVideo: boolean): Promise<void> =>
+  await inTransaction(making.engines.db, async (tx) => {
+    const { engines, run, id, kind, old } = making
     await run.fence(tx)
     if (old !== undefined)
       await keepOld(tx, old.id, `It could not be made anew, and stays as it was. ${inWords(error)}`)
+    else if (kind === 'hls' && copyVideo) await oweEncoded(tx, id)
     else await markFailed(tx, id, engines.clock.now(), inWords(error), { method: copyVideo ? 'remux' : 'transcode' })
   })
 

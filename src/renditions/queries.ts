@@ -229,6 +229,12 @@ export const markFailed = async (
   await tx.updateTable('renditions').set(set).where('id', '=', id).execute()
 }
 
+/** It did not come out of the original's own packets, and is owed still: it will be encoded anew. */
+export const oweEncoded = async (tx: Tx, id: RenditionId): Promise<void> => {
+  const set = { state: 'owed', progress: 0, failure: null, facts: JSON.stringify({ method: 'remux' }) } as const
+  await tx.updateTable('renditions').set(set).where('id', '=', id).execute()
+}
+
 /** Ends what is owed or being made of a recording: what is whole stays, and says why; the rest failed. */
 export const markGivenUp = async (
   tx: Tx,

@@ -88,6 +88,11 @@ test.for<[string, string, string]>([
     `${start} ${reading} -map 0:V:0? -map 0:a:0? ${only} -c:v copy -c:a copy ${pieces}`,
   ],
   [
+    'out of a transport stream',
+    said(hlsWork({ ...source, demuxer: 'mpegts' }, planOf(video(), audio()), true)),
+    `${start} ${reading.replace('-enable_drefs 0 -f mov', '-f mpegts')} -map 0:V:0? -map 0:a:0? ${only} -c:v copy -c:a copy -bsf:a aac_adtstoasc ${pieces}`,
+  ],
+  [
     'with sound that browsers do not play',
     said(hlsWork(source, planOf(video(), audio({ codec: 'pcm_alaw' })), true)),
     `${start} ${reading} -map 0:V:0? -map 0:a:0? ${only} -c:v copy ${sound('128k')} ${pieces}`,

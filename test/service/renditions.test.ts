@@ -70,6 +70,12 @@ const sources: Source[] = [
     method: 'transcode',
   },
   {
+    what: 'H.264 with AAC in a transport stream',
+    name: 'usual.ts',
+    words: [...both(), ...h264, '-bf', '2', ...aac],
+    method: 'remux',
+  },
+  {
     what: 'a variable frame rate',
     name: 'vfr.mp4',
     words: [...both(",select='not(mod(n,3))+gt(t,5)'"), '-fps_mode', 'vfr', ...h264, ...aac],

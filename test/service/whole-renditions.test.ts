@@ -4,14 +4,16 @@ import path from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { RecordingId } from '../../src/base/ids.ts'
+import { makeFfmpeg } from '../../src/engines/ffmpeg.ts'
 import type { Person } from '../../src/people/person.ts'
+import { makeOwed, takeAndShow } from '../../src/renditions/actions.ts'
 import type { Uploader } from '../../src/uploads/actions.ts'
 import { openViewing } from '../../src/viewings/opening.ts'
 import { stateAt } from '../../src/viewings/reading.ts'
 import { openServed, segmentAt } from '../../src/viewings/watching.ts'
 import { someone } from '../catalogued.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
-import { aDock } from '../footsteps.ts'
+import { aDock, problemOf, runOf, sendFile } from '../footsteps.ts'
 import { ffmpeg, ffprobe, joined, pictures, type Shown, show, shownOf } from '../shown.ts'
 
 let engines: TestEngines
@@ -99,6 +101,18 @@ test('a cover is no picture: sound that has one is listened to from its beginnin
   const [[from, to] = []] = await seenOf(recording, hls)
   expect(from).toBe(0)
   expect(Math.abs((to ?? 0) - 14)).toBeLessThan(0.1)
+})
+
+test('footage whose own packets do not come out is awaited until it is encoded anew, and said to be', async () => {
+  await ffmpeg(...picture(8), ...reordered, at('narrow.mp4'))
+  const { recording } = await sendFile(engines, dock, await readFile(at('narrow.mp4')), { camera: 'CAM-NARROW' })
+  const narrow = await makeFfmpeg({ log: engines.log, scratch: engines.scratch, limits: { outputBytes: 20_000 } })
+  await takeAndShow({ ...engines, ffmpeg: narrow }, recording, runOf())
+  const opening = () => problemOf(openViewing(engines, investigator, recording, 'too early'))
+  expect(await opening()).toMatchObject({ code: 'not-playable-yet', retryAfter: expect.any(Number) })
+  await makeOwed(engines, recording, runOf())
+  const hls = (await shownOf(engines, recording)).get('hls')
+  expect(hls?.row).toMatchObject({ state: 'ready', failure: null, facts: { method: 'transcode' } })
 })
 
 test('what ends before the footage does is not called ready', async () => {
