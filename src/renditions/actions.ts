@@ -167,8 +167,10 @@ const atHand = async (
   const path = folder.path(copyName)
   const { id, objectVersion, sha256, size } = recording
   if (objectVersion === null) throw new Error('only what is in custody is shown')
-  if (!(await isThere(path))) {
-    if (!(await folder.hasRoomFor(size))) throw new ScratchFull()
+  const isCopied = await isThere(path)
+  // Pieces are cut faster than some stores take them: all of them may have to lie beside the copy.
+  if (!(await folder.hasRoomFor(isCopied ? size : 2 * size))) throw new ScratchFull()
+  if (!isCopied) {
     const { signal, progress } = run
     const read = await readBack(store, { recording: id, version: objectVersion, size, copyTo: path, signal, progress })
     if (read?.sha256 !== sha256) throw new Error('the original no longer reads as it was verified')

@@ -65,6 +65,8 @@ type Making = Subject & {
   old: RenditionRow | undefined
   objects: RenditionObjectRow[]
   works: FfmpegWork[]
+  /** Whether the disk was seen full while ffmpeg ran: by the time it has ended, what waited is stored, and there is room. */
+  full: boolean
 }
 
 const lookEveryMs = 40
@@ -97,6 +99,16 @@ const storePictures = async (making: Making, pictures: Omit<Piece, 'number'>[]):
   }
 }
 
+/** Looks at the disk until ffmpeg has ended, and once more. */
+const watchDisk = async (making: Making, ended: AbortSignal): Promise<void> => {
+  for (;;) {
+    const isLast = ended.aborted
+    if (!(await making.engines.scratch.hasRoomFor(0))) making.full = true
+    if (isLast || making.full) return
+    await delay(lookEveryMs, undefined, { signal: ended }).catch(() => undefined)
+  }
+}
+
 const ffmpeg = async (
   making: Making,
   work: FfmpegWork,
@@ -106,17 +118,23 @@ const ffmpeg = async (
   const { engines, run, id, old } = making
   making.works.push(work)
   let noted = performance.now()
-  await engines.ffmpeg.run(work, {
-    signal,
-    seconds,
-    onProgress: (made) => {
-      const fraction = Math.min(0.99, made / Math.max(durationOf(making), made, 0.1))
-      run.progress(fraction)
-      if (performance.now() - noted < noteEveryMs) return
-      noted = performance.now()
-      noteProgress(engines.db, old?.id ?? id, fraction).catch(() => undefined)
-    },
-  })
+  const onProgress = (made: number) => {
+    const fraction = Math.min(0.99, made / Math.max(durationOf(making), made, 0.1))
+    run.progress(fraction)
+    if (performance.now() - noted < noteEveryMs) return
+    noted = performance.now()
+    noteProgress(engines.db, old?.id ?? id, fraction).catch(() => undefined)
+  }
+  const ended = new AbortController()
+  const watching = watchDisk(making, ended.signal)
+  // Where it fails, that is for the end of ffmpeg to wait for.
+  watching.catch(() => undefined)
+  try {
+    await engines.ffmpeg.run(work, { signal, seconds, onProgress })
+  } finally {
+    ended.abort()
+    await watching
+  }
 }
 
 /** What is made anew may end by so many seconds before the footage does: a last picture is rounded, and sound cut to size. */
@@ -327,7 +345,7 @@ export const makeRendition = async (
   run: Job,
 ): Promise<boolean> => {
   const id = newId<RenditionId>()
-  const making = await begin({ ...subject, engines, run, id, kind, objects: [], works: [] })
+  const making = await begin({ ...subject, engines, run, id, kind, objects: [], works: [], full: false })
   const { recording, old } = making
   const { log } = engines
   try {
@@ -336,7 +354,8 @@ export const makeRendition = async (
   } catch (error) {
     if (!(error instanceof FfmpegFailed)) throw error
     // Where there is no room, what did not come out says nothing about the footage.
-    if (error.blame !== 'time' && !(await engines.scratch.hasRoomFor(0))) throw new ScratchFull(undefined, error)
+    const isFull = making.full || !(await engines.scratch.hasRoomFor(0))
+    if (error.blame !== 'time' && isFull) throw new ScratchFull(undefined, error)
     if (error.blame === 'machine') throw error
     log.warn({ recording: recording.id, kind, because: error.message, detail: error.detail }, 'a rendition failed')
     await giveUp(making, error, copyVideo)

@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, readlink, rm, statfs } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import type { RecordingId } from '../../src/base/ids.ts'
@@ -104,6 +105,54 @@ test.for([
     expect(counted.split('\n').filter((line) => /^0,/.test(line))).toHaveLength(26 * 25)
   },
 )
+
+test('pieces that outrun the store wait for room, and are not begun where they would not fit beside the copy', async ({
+  skip,
+}) => {
+  await using disk = await smallDisk()
+  if (disk === undefined) return skip('only root mounts a disk')
+  const noise = ['-f', 'lavfi', '-i', 'testsrc2=s=640x360:r=25:d=4,noise=alls=60:allf=t']
+  await ffmpeg(
+    ...noise,
+    '-c:v',
+    'libx264',
+    '-preset',
+    'ultrafast',
+    '-qp',
+    '4',
+    '-g',
+    '50',
+    '-pix_fmt',
+    'yuv420p',
+    at('s.mp4'),
+  )
+  const [{ size }, wanted] = [await stat(at('s.mp4')), 110 * mib]
+  await ffmpeg('-stream_loop', String(Math.ceil(wanted / size)), '-i', at('s.mp4'), '-c', 'copy', at('fast.mp4'))
+  const bytes = await readFile(at('fast.mp4'))
+  const { recording } = await sendFile(engines, dock, bytes, { camera: 'CAM-FAST' })
+  const reserve = 64 * mib
+  const hls = async () => (await shownOf(engines, recording)).get('hls')
+
+  await using slow = await faultyStore(inject('prepared').s3.endpoint)
+  const store = makeStore({ ...engines.config, S3_ENDPOINT: slow.endpoint })
+  slow.on('put', async ({ pass }) => {
+    await delay(3000)
+    pass()
+  })
+  const filling = await working(disk.place, async () => await disk.leaveOnly(reserve + 16 * mib))
+  // Once what waited is stored, there is room again, and none of it is the footage's fault.
+  await expect(takeAndShow({ ...filling, store }, recording, runOf())).rejects.toThrow('no room in the scratch folder')
+  const cut = await hls()
+  expect(cut?.row).toMatchObject({ state: 'working', failure: null })
+  store.close()
+
+  await disk.grow()
+  const narrow = await working(disk.place, async () => undefined)
+  await disk.leaveOnly(reserve + Math.floor(1.5 * bytes.length))
+  await expect(makeOwed(narrow, recording, runOf())).rejects.toThrow('no room in the scratch folder')
+  // Nothing was begun.
+  expect((await hls())?.row.id).toBe(cut?.row.id)
+})
 
 const jobOf = async (recording: RecordingId, name: 'take-into-custody' | 'make-renditions'): Promise<JobRow> => {
   const jobs = await engines.db.selectFrom('jobs').selectAll().where('name', '=', name).orderBy('id').execute()
