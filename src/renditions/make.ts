@@ -48,7 +48,7 @@ import {
   takePlace,
 } from './queries.ts'
 import { type Piece, storing } from './storing.ts'
-import { type Beginning, beginningIn, endOfFile } from './timing.ts'
+import { type Beginning, beginningIn, endOfFile, sizeIn } from './timing.ts'
 
 export type Job = Pick<Run, 'jobId' | 'attempt' | 'cause' | 'signal' | 'progress' | 'fence'>
 
@@ -146,12 +146,18 @@ const slackOf = ({ recording }: Subject): number => Math.max(0.1, 2 * frameSecon
  */
 const timed = (folder: string) => {
   let beginning: Beginning | undefined
+  let size: RenditionFacts = {}
   let listed = 0
   let at = 0
   return {
     end: () => at,
+    size: () => size,
     next: async ({ name, duration }: Listed, isLast: boolean): Promise<Omit<Piece, 'number'>> => {
-      beginning ??= await beginningIn(await readFile(`${folder}/${initName}`))
+      if (beginning === undefined) {
+        const init = await readFile(`${folder}/${initName}`)
+        beginning = await beginningIn(init)
+        size = await sizeIn(init)
+      }
       const start = at
       listed += isLast ? 0 : duration
       at = Math.max(at, listed, await endOfFile(`${folder}/${name}`, beginning))
@@ -160,8 +166,8 @@ const timed = (folder: string) => {
   }
 }
 
-/** Stores each piece as soon as it is whole, while the next ones are made. */
-const inPieces = async (making: Making, work: FfmpegWork, seconds: number): Promise<void> => {
+/** Stores each piece as soon as it is whole, while the next ones are made. Answers the size of the picture that came out. */
+const inPieces = async (making: Making, work: FfmpegWork, seconds: number): Promise<RenditionFacts> => {
   const { source, run } = making
   // What cannot be stored is made no further: it would only fill the disk.
   const stopped = new AbortController()
@@ -205,6 +211,7 @@ const inPieces = async (making: Making, work: FfmpegWork, seconds: number): Prom
   if (begun === 0) throw new FfmpegFailed('nothing to play came out', 'content', '')
   const missing = (making.end ?? 0) - pieces.end()
   if (missing > slackOf(making)) throw new FfmpegFailed('its end did not come out', 'content', `${missing} seconds`)
+  return pieces.size()
 }
 
 const poster = async (making: Making): Promise<RenditionFacts> => {
@@ -241,21 +248,16 @@ const storyboard = async (making: Making): Promise<RenditionFacts> => {
   return { interval, columns, rows, pictures, width, height }
 }
 
-const factsOf = ({ plan }: Subject, method: 'remux' | 'transcode'): RenditionFacts => ({
-  method,
-  ...(plan.video?.width === undefined ? {} : { width: plan.video.width }),
-  ...(plan.video?.height === undefined ? {} : { height: plan.video.height }),
-})
-
 const produce = async (making: Making, copyVideo: boolean): Promise<RenditionFacts> => {
   const { source, plan, kind } = making
   switch (kind) {
-    case 'hls':
-      await inPieces(making, hlsWork(source, plan, copyVideo), copyVideo ? quickSeconds(making) : slowSeconds(making))
-      return factsOf(making, copyVideo ? 'remux' : 'transcode')
+    case 'hls': {
+      const seconds = copyVideo ? quickSeconds(making) : slowSeconds(making)
+      const size = await inPieces(making, hlsWork(source, plan, copyVideo), seconds)
+      return { method: copyVideo ? 'remux' : 'transcode', ...size }
+    }
     case 'proxy':
-      await inPieces(making, proxyWork(source, plan), slowSeconds(making))
-      return factsOf(making, 'transcode')
+      return { method: 'transcode', ...(await inPieces(making, proxyWork(source, plan), slowSeconds(making))) }
     case 'poster':
       return await poster(making)
     case 'storyboard':

@@ -67,6 +67,20 @@ export const beginningIn = async (init: Buffer): Promise<Beginning> => {
   return beginning
 }
 
+/** How wide and high the picture is that `init.mp4` begins; neither where there is none. */
+export const sizeIn = async (init: Buffer): Promise<{ width?: number; height?: number }> => {
+  const readAt = reading(init)
+  const file: Box = { type: 'file', start: 0, body: 0, end: init.length, cut: false }
+  const { moov } = await childrenOf(readAt, file, ['moov'], unlimited())
+  if (moov === undefined) return {}
+  for await (const trak of boxesIn(readAt, moov.body, moov.end, unlimited())) {
+    const stsd = await contentAt(readAt, trak, 'mdia', 'minf', 'stbl', 'stsd')
+    if (stsd.length >= 44 && stsd.toString('latin1', 12, 16) === 'avc1')
+      return { width: stsd.readUInt16BE(40), height: stsd.readUInt16BE(42) }
+  }
+  return {}
+}
+
 /** The track of a fragment, and how long its samples last that do not say so themselves. */
 const headOf = (tfhd: Buffer): { number: number; lasting: number | undefined } => {
   const flags = tfhd.readUInt32BE(0) & 0xffffff

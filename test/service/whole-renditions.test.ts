@@ -9,7 +9,7 @@ import type { Person } from '../../src/people/person.ts'
 import { makeOwed, takeAndShow } from '../../src/renditions/actions.ts'
 import type { Uploader } from '../../src/uploads/actions.ts'
 import { openViewing } from '../../src/viewings/opening.ts'
-import { stateAt } from '../../src/viewings/reading.ts'
+import { masterAt, stateAt } from '../../src/viewings/reading.ts'
 import { openServed, segmentAt } from '../../src/viewings/watching.ts'
 import { someone } from '../catalogued.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
@@ -114,6 +114,21 @@ test('footage whose own packets do not come out is awaited until it is encoded a
   const hls = (await shownOf(engines, recording)).get('hls')
   expect(hls?.row).toMatchObject({ state: 'ready', failure: null, facts: { method: 'transcode' } })
 })
+
+test.for<[string, string[], string[]]>([
+  ['large', [...reordered], ['1280x720', '854x480']],
+  ['narrow', [...reordered, '-vf', 'scale=960:720,setsar=4/3'], ['960x720', '854x480']],
+  ['encoded', ['-c:v', 'mjpeg', '-vf', 'scale=640:480,setsar=4/3'], ['852x480']],
+])(
+  'the playlist of playlists says how large each form of a picture is, not the original: %s',
+  async ([name, words, sizes]) => {
+    await ffmpeg('-f', 'lavfi', '-i', 'testsrc2=s=1280x720:r=25:d=2', ...words, at(`${name}.mov`))
+    const recording = await show(engines, dock, at(`${name}.mov`))
+    const { playerUrl } = await openViewing(engines, investigator, recording, 'to see how large it is')
+    const master = await masterAt(engines, playerUrl.split('/').at(-2) ?? '')
+    expect([...master.matchAll(/RESOLUTION=(\d+x\d+)/g)].map(([, size]) => size)).toEqual(sizes)
+  },
+)
 
 test('what ends before the footage does is not called ready', async () => {
   const words = ['-c:v', 'png', '-movflags', '+faststart']
