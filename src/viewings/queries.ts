@@ -213,6 +213,12 @@ export const writeWatched = async (db: Db, writes: readonly WatchedWrite[]): Pro
   return new Set(written.rows.map(({ id }) => id))
 }
 
+/** An open viewing expires at this time, unless it does so before. */
+export const endSooner = async (db: Db, id: ViewingId, at: Date): Promise<void> => {
+  const open = db.updateTable('viewings').where('id', '=', id).where('endedAt', 'is', null)
+  await open.set({ expiresAt: at }).where('expiresAt', '>', at).execute()
+}
+
 // Expired, or its person suspended since it was opened, or its recording no longer to be seen.
 const overAt = (now: Date) => sql<boolean>`(
   viewings.expires_at <= ${now}
@@ -221,12 +227,6 @@ const overAt = (now: Date) => sql<boolean>`(
   or exists (select from recordings where recordings.id = viewings.recording
     and recordings.status not in (${sql.join([...seenStatuses])}))
 )`
-
-/** An open viewing expires at this time, unless it does so before. */
-export const endSooner = async (db: Db, id: ViewingId, at: Date): Promise<void> => {
-  const open = db.updateTable('viewings').where('id', '=', id).where('endedAt', 'is', null)
-  await open.set({ expiresAt: at }).where('expiresAt', '>', at).execute()
-}
 
 /** Open viewings that are over, `limit` at most. */
 export const viewingsOver = async (db: Db, now: Date, limit: number): Promise<ViewingId[]> => {

@@ -342,9 +342,6 @@ describe('closing a viewing', () => {
     expect(await endings(watching.recording)).toEqual([])
   })
 
-  test('is not done when its entry cannot be written, and the next sweep does it', async () => {
-    const { id, recording } = await opened()
-    later(600)
   test('is done a moment after its page was left, unless the page is loaded again', async () => {
     const [left, back] = [await opened(), await opened()]
     await see(left.token, '00002.m4s')
@@ -378,6 +375,9 @@ describe('closing a viewing', () => {
     expect(await codeOf(leaveViewing(engines, 'A'.repeat(43)))).toBe('not-found')
   })
 
+  test('is not done when its entry cannot be written, and the next sweep does it', async () => {
+    const { id, recording } = await opened()
+    later(600)
     const instant = () => {
       throw new Error('no time')
     }
