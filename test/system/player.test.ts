@@ -3,7 +3,7 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from 'p
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { someOf } from '../long.ts'
 import { frameShown } from '../numbered-frames.ts'
-import { become, openViewing, oweAnew, stopWatching } from './watched.ts'
+import { become, halfMade, openViewing, oweAnew, stopWatching } from './watched.ts'
 
 /** The footage: 25 frames a second, each with its number in it. */
 const frameRate = 25
@@ -164,6 +164,25 @@ describe('the player', () => {
     await page.keyboard.press('l')
     await showsFrame(page, 10 * frameRate)
     await expect.poll(async () => await page.locator('#position').textContent(), patience).toBe('0:10 of 0:40')
+  })
+
+  it('says of a part that is still being made that it is, and when all of it can be played', async () => {
+    await using screen = await (async () => {
+      await using _half = await halfMade('hls', 'proxy')
+      const screen = await watch()
+      const { page } = screen
+      const said = async () => await page.locator('#said').textContent()
+      await expect.poll(said, patience).toContain('What is there can be watched already.')
+      const bar = page.getByRole('slider', { name: 'Position in the recording' })
+      const { width } = (await bar.boundingBox()) ?? { width: 0 }
+      await bar.click({ position: { x: Math.round(width * 0.8), y: 20 } })
+      expect(await said()).toBe('That part is still being made.')
+      expect(await video<number>(page, 'currentTime')).toBeLessThan(20)
+      return screen
+    })()
+    await expect
+      .poll(async () => await screen.page.locator('#said').textContent(), patience)
+      .toBe('All of it can be played now.')
   })
 
   it('plays sound alone, and says that there is no picture, and what of the recording it does not play', async () => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { Value } from 'typebox/value'
 import type { RecordingId } from '../../src/base/ids.ts'
+import type { RenditionKind } from '../../src/engines/tables.ts'
 import { ViewingOpened } from '../../src/viewings/schemas.ts'
 import type { TestApi } from '../api.ts'
 import { aDock, sendFile } from '../footsteps.ts'
@@ -66,6 +67,36 @@ export const oweAnew = async (kind: Kind = 'numbered'): Promise<AsyncDisposable>
   const renditions = (await started)?.engines.db.updateTable('renditions').where('recording', '=', recording ?? null)
   await renditions?.set({ state: 'owed', progress: 0 }).execute()
   return { [Symbol.asyncDispose]: async () => void (await renditions?.set({ state: 'ready', progress: 1 }).execute()) }
+}
+
+/** Of these renditions of that footage at most the first seconds are made by now. Disposed of, they are as they were. */
+export const halfMade = async (...kinds: RenditionKind[]): Promise<AsyncDisposable> => {
+  await (await openViewing()).end()
+  const db = (await started)?.engines.db
+  const recording = await arrived.get('numbered')
+  if (db === undefined || recording === undefined) throw new Error('nothing has arrived')
+  const moving = await db
+    .selectFrom('renditions')
+    .selectAll()
+    .where('recording', '=', recording)
+    .where('kind', 'in', kinds)
+    .execute()
+  const ids = moving.map(({ id }) => id)
+  const late = db.deleteFrom('renditionObjects').where('rendition', 'in', ids).where('number', '>', 2)
+  const objects = await late.returningAll().execute()
+  const renditions = db.updateTable('renditions').where('id', 'in', ids)
+  await renditions.set({ state: 'working', progress: 0.3, size: null, sha256: null }).execute()
+  return {
+    [Symbol.asyncDispose]: async () => {
+      if (objects.length > 0) await db.insertInto('renditionObjects').values(objects).execute()
+      for (const { id, size, sha256 } of moving)
+        await db
+          .updateTable('renditions')
+          .set({ state: 'ready', progress: 1, size, sha256 })
+          .where('id', '=', id)
+          .execute()
+    },
+  }
 }
 
 /** That recording stands so, or its viewer is suspended. Disposed of, it is as it was. */

@@ -12,8 +12,7 @@ export const makeNotices = () => {
   const current = new Map()
   const box = element('notice', HTMLElement)
   const again = element('again', HTMLButtonElement)
-  /** @type {Kind | undefined} */
-  let top
+  let told = ''
 
   /** @param {string} words */
   const say = (words) => write('said', words)
@@ -24,9 +23,10 @@ export const makeNotices = () => {
     box.hidden = kind === undefined
     again.hidden = kind !== 'trouble' && kind !== 'lost'
     write('notice-text', text)
-    // Progress moves every other second; it is read aloud when it begins, not at each step.
-    if (kind !== top && kind !== undefined) say(text)
-    top = kind
+    // Progress moves every other second; it is read aloud when its words change, not at each step.
+    const wording = text.replaceAll(/\d+/g, '')
+    if (wording !== told && kind !== undefined) say(text)
+    told = wording
   }
   return {
     say,

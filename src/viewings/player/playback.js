@@ -6,9 +6,9 @@ export const speeds = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 4]
 /**
  * @param {HTMLVideoElement} video
  * @param {ReturnType<typeof import('./frames.js').followFrames>} frames
- * @param {{ stage: HTMLElement; say(words: string): void; moment(): string }} page
+ * @param {{ stage: HTMLElement; say(words: string): void; moment(): string; isGrowing(): boolean }} page
  */
-export const makePlayback = (video, frames, { stage, say, moment }) => {
+export const makePlayback = (video, frames, { stage, say, moment, isGrowing }) => {
   /** How far there is something to play, in seconds. */
   const available = () => (video.seekable.length > 0 ? video.seekable.end(video.seekable.length - 1) : 0)
 
@@ -16,7 +16,7 @@ export const makePlayback = (video, frames, { stage, say, moment }) => {
   const seekTo = (seconds) => {
     const end = available()
     if (end === 0) return
-    if (seconds > end + 1 && !Number.isFinite(video.duration)) say('That part is still being made.')
+    if (seconds > end + 1 && isGrowing()) say('That part is still being made.')
     video.currentTime = Math.max(0, Math.min(seconds, end - frames.length() / 2))
   }
   /** Inside the frame shown, where that is known: from there a jump by whole frames never lands on the edge of one. */

@@ -14,7 +14,7 @@ import { makePreview } from './preview.js'
 import { progressOf } from './progress.js'
 import { makeSeekBar } from './seek-bar.js'
 import { attach } from './source.js'
-import { followViewing, isWhole, stillMaking } from './viewing.js'
+import { followViewing, isGrowing, isWhole, stillMaking } from './viewing.js'
 
 const video = makePicture()
 const bar = element('seek', HTMLElement)
@@ -26,6 +26,8 @@ let viewing
 let source
 let attaching = false
 let over = false
+/** Whether the last word was that it is still being made. */
+let waited = false
 /** Where to go on after trouble. */
 let resume = { time: 0, playing: false }
 
@@ -56,7 +58,13 @@ const render = () => {
 }
 
 const frames = followFrames(video, render)
-const playback = makePlayback(video, frames, { stage: element('stage', HTMLElement), say: notices.say, moment })
+const playback = makePlayback(video, frames, {
+  stage: element('stage', HTMLElement),
+  say: notices.say,
+  moment,
+  // What hls.js says of a playlist that grows is how long it is by now.
+  isGrowing: () => viewing !== undefined && isGrowing(viewing),
+})
 const preview = makePreview(element('preview', HTMLElement))
 const seekBar = makeSeekBar(bar, { preview, onSeek: playback.seekTo, timeInWords: clockAt })
 
@@ -105,6 +113,8 @@ const following = followViewing({
     const making = progressOf(now, playback.available())
     notices.tell('failed', making.failed)
     notices.tell('making', making.waiting)
+    if (waited && making.waiting === undefined && making.able) notices.say('All of it can be played now.')
+    waited = making.waiting !== undefined
     if (making.able) void start()
     if (now.recording.picture && isWhole(now.playable.hls)) void preview.prepare()
     render()

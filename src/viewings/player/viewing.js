@@ -46,6 +46,9 @@ export const isWhole = (part) => part?.state === 'ready' || part?.complete === t
 export const stillMaking = ({ playable }) =>
   [playable.hls, playable.proxy].some((part) => part?.state === 'owed' || part?.state === 'working')
 
+/** Whether more of the recording can be watched later than can be now. @param {Viewing} viewing */
+export const isGrowing = (viewing) => stillMaking(viewing) && !isWhole(viewing.playable.hls)
+
 /**
  * Asks now and then on, sooner while something is still being made. While `isActive`, the server lets the viewing live on.
  * @param {{
