@@ -54,7 +54,8 @@ export const kindsOf = ({ video, copyVideo }: Plan): RenditionKind[] => {
   if (video === undefined) return ['hls']
   // One encoded anew is small enough for any line; one that is small already needs no smaller one.
   const wantsProxy = copyVideo && Math.min(video.width ?? 0, video.height ?? 0) > proxyHeight
-  return ['hls', 'poster', ...(wantsProxy ? (['proxy'] as const) : []), 'storyboard']
+  // Key frames alone make a storyboard: the small form, which encodes every frame, hardly waits for it.
+  return ['hls', 'poster', 'storyboard', ...(wantsProxy ? (['proxy'] as const) : [])]
 }
 
 /** How long a picture of a recording usually stands, in seconds. */

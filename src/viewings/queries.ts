@@ -7,6 +7,7 @@ import type { Person } from '../people/person.ts'
 import { holdPerson } from '../people/queries.ts'
 import { visibleTo } from '../people/visibility.ts'
 import { thumbnailName } from '../renditions/commands.ts'
+import { whole } from '../renditions/queries.ts'
 import { seenStatuses } from './viewing.ts'
 
 /** What a person who may know of the recording could watch of it. */
@@ -138,6 +139,12 @@ export const viewingFacts = async (db: Db, id: ViewingId) =>
       'recordings.tracks',
     ])
     .select([sql<string | null>`entry_bodies.parts -> 'purpose' ->> 'value'`.as('reason'), officerThen.as('officer')])
+    .select(
+      sql<boolean>`exists (
+        select from renditions where recording = viewings.recording and kind = 'storyboard' and ${whole})`.as(
+        'storyboard',
+      ),
+    )
     .where('viewings.id', '=', id)
     .executeTakeFirst()
 

@@ -72,6 +72,7 @@ export const stateAt = async (engines: Engines, token: string, active = false) =
     viewer: facts.name,
     expiresAt: iso(facts.expiresAt),
     playable: { hls: howFar('hls'), proxy: howFar('proxy') },
+    storyboard: facts.storyboard,
     watched: facts.watched,
   }
 }

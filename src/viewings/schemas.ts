@@ -121,6 +121,7 @@ export const ViewingState = Type.Object(
     viewer: Type.String({ description: 'The name of the person who opened the viewing' }),
     expiresAt: Instant,
     playable: Type.Object({ hls: HowFar, proxy: HowFar }),
+    storyboard: Type.Boolean({ description: 'Whether the storyboard is there by now' }),
     watched: Watched,
   },
   {
@@ -146,6 +147,7 @@ export const ViewingState = Type.Object(
           hls: { state: 'ready', progress: 1, playable: true, complete: true },
           proxy: { state: 'working', progress: 0.4, playable: true, complete: false },
         },
+        storyboard: true,
         watched: [[0, 42.5]],
       },
     ],

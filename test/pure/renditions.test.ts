@@ -61,7 +61,7 @@ test('what cannot be shown has no renditions, and sound alone only what is heard
 })
 
 test.for<[Track, string[]]>([
-  [video(), ['hls', 'poster', 'proxy', 'storyboard']],
+  [video(), ['hls', 'poster', 'storyboard', 'proxy']],
   [video({ width: 640, height: 480 }), ['hls', 'poster', 'storyboard']],
   [video({ codec: 'hevc' }), ['hls', 'poster', 'storyboard']],
 ])('a small form is made where the picture is larger than that and is not encoded anew: %#', ([track, kinds]) =>

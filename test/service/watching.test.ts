@@ -240,10 +240,12 @@ describe('what is served', () => {
     const token = tokenIn((await open(recording)).playerUrl)
     expect(await codeOf(storyboardAt(engines, token))).toBe('not-found')
     await rendered(engines, recording, 'storyboard', [], { state: 'owed' })
+    expect((await stateAt(engines, token)).storyboard).toBe(false)
     await rendered(engines, recording, 'poster', [], { state: 'failed', failure: 'No picture.' })
     expect(await problemOf(storyboardAt(engines, token))).toMatchObject({ code: 'not-ready', retryAfter: 5 })
     expect(await codeOf(pictureAt(engines, token, 'storyboard', 'sheet-000.jpg'))).toBe('not-ready')
     expect(await codeOf(pictureAt(engines, token, 'poster', 'poster.jpg'))).toBe('not-found')
+    expect((await stateAt(engines, (await opened()).token)).storyboard).toBe(true)
   })
 })
 

@@ -239,6 +239,22 @@ describe('the player', () => {
     expect(screen.complaints).toEqual([])
   })
 
+  it('shows a storyboard that is made while the page is open, and does not ask for it before', async () => {
+    await using screen = await (async () => {
+      await using _half = await halfMade('storyboard')
+      const screen = await watch()
+      const asked = questionsOf(screen.page)
+      await expect.poll(() => asked.length, patience).toBeGreaterThan(0)
+      return screen
+    })()
+    const { page, complaints } = screen
+    expect(complaints).toEqual([])
+    await page.waitForResponse(/storyboard\.vtt$/, patience)
+    await page.locator('#seek').hover()
+    await page.locator('.preview-picture').waitFor(patience)
+    expect(complaints).toEqual([])
+  })
+
   it.each(
     someOf(2, [
       { where: 'on a desk, in light', colorScheme: 'light', viewport: { width: 1280, height: 800 } },

@@ -116,7 +116,7 @@ const following = followViewing({
     if (waited && making.waiting === undefined && making.able) notices.say('All of it can be played now.')
     waited = making.waiting !== undefined
     if (making.able) void start()
-    if (now.recording.picture && isWhole(now.playable.hls)) void preview.prepare()
+    if (now.storyboard) void preview.prepare()
     render()
   },
   onRefused: (refusal) => {

@@ -8,14 +8,11 @@ export const makePreview = (box) => {
   const time = /** @type {HTMLElement} */ (box.querySelector('.preview-time'))
   /** @type {import('./storyboard.js').Cue[]} */
   let cues = []
-  let tries = 12
 
   return {
-    /** Fetches the index; it may come later than the picture, so this is asked again until it is there. */
+    /** Fetches the index once it is there; where that does not succeed, the next call tries again. */
     prepare: async () => {
-      if (cues.length > 0 || tries === 0) return
-      tries -= 1
-      cues = await loadStoryboard()
+      if (cues.length === 0) cues = await loadStoryboard()
     },
     hide: () => {
       box.hidden = true

@@ -22,6 +22,7 @@
  *   viewer: string
  *   expiresAt: string
  *   playable: { hls: Playable | null; proxy: Playable | null }
+ *   storyboard: boolean
  *   watched: [number, number][]
  * }} Viewing
  * @typedef {{ status: number; title?: string; detail?: string; code?: string }} Refusal
