@@ -5,6 +5,7 @@ import type { RecordingRow } from '../engines/tables.ts'
 import type { Run } from '../jobs/catalogue.ts'
 import { record } from '../ledger/record.ts'
 import { type Examination, examine } from './examination/probe.ts'
+import { mismatchOf } from './mismatch.ts'
 import { closeGapBefore, type Examined, markActive, numbersAround, recordingForUpdate } from './queries.ts'
 import { readBack } from './read-back.ts'
 import { clockFlags } from './verdict.ts'
@@ -32,7 +33,7 @@ export const examineRecording = async (
       signal: run.signal,
       progress: (fraction) => run.progress(fraction * 0.9),
     })
-    if (read?.sha256 !== recording.sha256) throw new Error('the original no longer reads as it was verified')
+    if (read?.sha256 !== recording.sha256) throw await mismatchOf(engines, recording, run, 'take-into-custody')
   }
   const found = await examine(ffmpeg, { path, size: recording.size }, { signal: run.signal })
   await inTransaction(db, async (tx) => {

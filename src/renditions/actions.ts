@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises'
 import { newId, type RecordingId, type RenditionId } from '../base/ids.ts'
 import { Problem } from '../base/problem.ts'
 import { headLength, sniff } from '../custody/examination/container.ts'
+import { mismatchOf } from '../custody/mismatch.ts'
 import { recordingById } from '../custody/queries.ts'
 import { readBack } from '../custody/read-back.ts'
 import { copyName, takeIntoCustody } from '../custody/take.ts'
@@ -158,12 +159,13 @@ const owedOf = async (db: Db | Tx, id: RecordingId, kinds: RenditionKind[]): Pro
 
 /** The copy that the read-back wrote, or a new one, digested as it is read. */
 const atHand = async (
-  { ffmpeg, store }: Engines,
+  engines: Engines,
   recording: RecordingRow,
   plan: Plan,
   run: Job,
   folder: ScratchFolder,
 ): Promise<Subject> => {
+  const { ffmpeg, store } = engines
   const path = folder.path(copyName)
   const { id, objectVersion, sha256, size } = recording
   if (objectVersion === null) throw new Error('only what is in custody is shown')
@@ -173,7 +175,7 @@ const atHand = async (
   if (!isCopied) {
     const { signal, progress } = run
     const read = await readBack(store, { recording: id, version: objectVersion, size, copyTo: path, signal, progress })
-    if (read?.sha256 !== sha256) throw new Error('the original no longer reads as it was verified')
+    if (read?.sha256 !== sha256) throw await mismatchOf(engines, recording, run, 'renditions')
   }
   await using file = await open(path)
   const { buffer, bytesRead } = await file.read(Buffer.alloc(headLength), 0, headLength, 0)

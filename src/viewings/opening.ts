@@ -8,9 +8,9 @@ import { record } from '../ledger/record.ts'
 import { recordRefusal } from '../ledger/refusals.ts'
 import { actor, type Person } from '../people/person.ts'
 import { refuseUnseen } from '../recordings/actions.ts'
-import { insertViewing, movingRenditions, personToWatch, recordingToView } from './queries.ts'
+import { insertViewing, isGivenUp, movingRenditions, personToWatch, recordingToView } from './queries.ts'
 import { reasonOfViewing } from './reason.ts'
-import { whyUnplayable, whyUnseen } from './viewing.ts'
+import { whyUnexamined, whyUnplayable, whyUnseen } from './viewing.ts'
 
 /** When a viewing ends by itself that was watched at `now`. */
 export const endAfter = ({ config }: Pick<Engines, 'config'>, now: Date): Date =>
@@ -55,7 +55,7 @@ export const openViewing = async (engines: Engines, person: Person, id: Recordin
     if (recording === undefined) return undefined
     const openedAt = clock.now()
     const refusal =
-      whyUnseen(recording.status) ??
+      (recording.status === 'verified' && (await isGivenUp(tx, id)) ? whyUnexamined() : whyUnseen(recording.status)) ??
       whyUnplayable(await movingRenditions(tx, id), recording.flags) ??
       (await whyNoMore(tx, engines, person, openedAt))
     if (refusal !== undefined) return refusal

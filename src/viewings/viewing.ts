@@ -36,6 +36,13 @@ export const isComplete = ({ state, sha256: digest }: Pick<RenditionRow, 'state'
 export const isPlayable = (rendition: Omit<Moving, 'failure'>): boolean =>
   rendition.begun && (rendition.state === 'working' || isComplete(rendition))
 
+/** Why footage whose taking in was given up after its receipt is not watched. */
+export const whyUnexamined = (): Problem =>
+  new Problem(
+    'not-playable',
+    'The footage could not be examined, and so not be made playable: trying was given up. An administrator can have it tried again. The original is in custody and can be downloaded.',
+  )
+
 /** Why none of a recording's renditions can be watched; undefined when one can. */
 export const whyUnplayable = (renditions: readonly Moving[], flags: readonly string[]): Problem | undefined => {
   if (renditions.some(isPlayable)) return undefined

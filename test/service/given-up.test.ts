@@ -1,16 +1,18 @@
 import { randomBytes } from 'node:crypto'
+import { Transform, type TransformOptions } from 'node:stream'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
-import { newId, type PolicyId, type PurgeId } from '../../src/base/ids.ts'
+import { newId, type PolicyId, type PurgeId, type RecordingId } from '../../src/base/ids.ts'
 import { retryJob } from '../../src/jobs/actions.ts'
 import { runJob } from '../../src/jobs/run.ts'
 import { approvePolicy, draftPolicy } from '../../src/retention/policies.ts'
 import { readPurge, startDailyPurge, startPurge } from '../../src/retention/purges.ts'
 import { askSimulation, listAffected, readSimulation } from '../../src/retention/simulations.ts'
+import { openViewing } from '../../src/viewings/opening.ts'
 import { handlers } from '../../workers/handlers.ts'
-import { entriesAbout, kept } from '../catalogued.ts'
+import { entriesAbout, kept, someone } from '../catalogued.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
 import { type FaultyStore, faultyStore, refuses } from '../faulty-store.ts'
-import { codeOf, problemOf } from '../footsteps.ts'
+import { aDock, codeOf, problemOf, sendFile, take } from '../footsteps.ts'
 import { inForce, type Keepers, keepers, movedClock, purged, ran, simulated, statusOf } from '../retained.ts'
 
 const clock = movedClock()
@@ -33,6 +35,18 @@ beforeEach(() => {
   clock.ahead = 0
 })
 afterEach(() => store.heal())
+
+/** Of an original other bytes come than those in the store, so often. */
+const damage = (times = Number.POSITIVE_INFINITY): void => {
+  let left = times
+  store.on('read', ({ request, pass }) => {
+    if (left === 0 || request.url?.includes('/recordings/') !== true) return pass()
+    left -= 1
+    const transform: TransformOptions['transform'] = (chunk: Buffer, _encoding, done) =>
+      done(null, Buffer.alloc(chunk.length))
+    return pass({ content: new Transform({ transform }) })
+  })
+}
 
 const jobOf = async (of: string) => {
   const jobs = await engines.db.selectFrom('jobs').select(['id', 'payload']).orderBy('id', 'desc').execute()
@@ -121,5 +135,56 @@ describe('a simulation whose job gave up', () => {
     await simulated(engines, people.drafter, policy)
     expect(await readSimulation(engines, people.approver, policy)).toMatchObject({ state: 'ready', failure: null })
     expect(await codeOf(approval(policy))).toBe('accepted')
+  })
+})
+
+describe('footage whose taking in was given up after its receipt', () => {
+  /** Its worker is killed when the receipt is signed. */
+  const cutOff = async (recording: RecordingId) => {
+    let fences = 0
+    const fence = async () => {
+      if (++fences === 3) throw new Error('the worker was killed')
+    }
+    await expect(take(engines, recording, { fence })).rejects.toThrow('killed')
+  }
+  const alarms = async () => (await engines.metrics.storeMismatches.get()).values[0]?.value ?? 0
+
+  test('is said to be so to whoever would watch it, and is examined when an administrator has it tried again', async () => {
+    const asha = await someone(engines, ['investigator'])
+    const { recording, sha256 } = await sendFile(engines, await aDock(engines), randomBytes(5000))
+    const watch = async () => await problemOf(openViewing(engines, asha, recording, 'case 12/3456'))
+    await cutOff(recording)
+    expect(await statusOf(engines, recording)).toBe('verified')
+    expect(await watch()).toMatchObject({ code: 'not-playable-yet' })
+    const before = await alarms()
+    damage()
+    expect(await run(recording)).toBe('failed')
+    store.heal()
+    expect(await watch()).toMatchObject({
+      code: 'not-playable',
+      detail: expect.stringMatching(/An administrator can have it tried again\. The original is in custody/),
+    })
+    expect(await alarms()).toBe(before + 1)
+    const found = (await entriesAbout(engines, recording)).filter(({ action }) => action === 'recording.mismatch-found')
+    expect(found).toMatchObject([{ outcome: 'failed', detail: { file: 'original', sha256, size: 5000 } }])
+    await retryJob(engines, { kind: 'service', id: 'test' }, await jobOf(recording))
+    expect(await watch()).toMatchObject({ code: 'not-playable-yet' })
+    expect(await run(recording)).toBe('done')
+    expect(await statusOf(engines, recording)).toBe('active')
+  })
+
+  test('is no alarm where bytes were damaged on their way here, and are right when they are read again', async () => {
+    const { recording } = await sendFile(engines, await aDock(engines), randomBytes(5000))
+    await cutOff(recording)
+    const before = await alarms()
+    damage(1)
+    expect(await run(recording)).toBe('failed')
+    const { said } = await engines.db
+      .selectFrom('jobs')
+      .select('said')
+      .where('id', '=', await jobOf(recording))
+      .executeTakeFirstOrThrow()
+    expect(said).toContain('damaged on their way')
+    expect(await alarms()).toBe(before)
   })
 })
