@@ -185,6 +185,8 @@ export type RenditionKind = 'hls' | 'proxy' | 'poster' | 'storyboard'
 export type RenditionState = 'owed' | 'working' | 'ready' | 'failed'
 /** What a player has to know of it. Times in seconds, sizes in pixels. */
 export type RenditionFacts = {
+  /** It was to be made anew, and the job gave up: whoever tries again makes it. */
+  givenUp?: true
   /** Whether the original's own packets are in it, or it was encoded anew. */
   method?: 'remux' | 'transcode'
   /** RFC 6381. */

@@ -18,7 +18,17 @@ import { clearAway } from './leftovers.ts'
 import { type Job, makeRendition, type Subject } from './make.ts'
 import { asMeasured, packetsOf } from './packets.ts'
 import { isQuick, kindsOf, type Plan, planFor } from './plan.ts'
-import { endTurn, insertOwed, leftoversOf, lockTurn, markGivenUp, oweAgain, renditionsOf, takeTurn } from './queries.ts'
+import {
+  endTurn,
+  insertOwed,
+  leftoversOf,
+  lockTurn,
+  markGivenUp,
+  oweAgain,
+  oweGivenUp,
+  renditionsOf,
+  takeTurn,
+} from './queries.ts'
 
 /**
  * Takes a recording into custody, and out of the same copy makes it playable at once where no picture has to be encoded
@@ -85,11 +95,16 @@ const makeOne = async (
   if (!made) await makeRendition(engines, subject, kind, false, run)
 }
 
-/** Whether this attempt has the turn from now on. What attempts before it left in the store goes. */
+/**
+ * Whether this attempt has the turn from now on. What attempts before it left in the store goes, and what was given up is
+ * owed once more.
+ */
 const isOurTurn = async (engines: Engines, id: RecordingId, { fence, jobId, attempt }: Job): Promise<boolean> => {
   const left = await inTransaction(engines.db, async (tx) => {
     await fence(tx)
-    return (await takeTurn(tx, id, jobId, attempt)) ? await leftoversOf(tx, id) : undefined
+    if (!(await takeTurn(tx, id, jobId, attempt))) return undefined
+    await oweGivenUp(tx, id)
+    return await leftoversOf(tx, id)
   })
   if (left === undefined) return false
   await clearAway(engines, id, left)

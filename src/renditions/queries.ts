@@ -18,6 +18,14 @@ export const insertOwed = async (tx: Tx, rendition: Insertable<Tables['rendition
     .execute()
 }
 
+const owedAnew = { state: 'owed', progress: 0, failure: null, facts: sql<string>`facts - 'givenUp'` } as const
+
+/** What was to be made anew when a job gave up is owed once more. */
+export const oweGivenUp = async (tx: Tx, recording: RecordingId): Promise<void> => {
+  const given = tx.updateTable('renditions').where('recording', '=', recording).where('state', '=', 'ready')
+  await given.set(owedAnew).where(sql<boolean>`facts ? 'givenUp'`).execute()
+}
+
 /**
  * Every rendition of the recording is to be made anew, but for those that are owed or being made already; what there is
  * stays until then. Answers how many there are. Until the transaction ends nobody else asks for the same.
@@ -32,7 +40,7 @@ export const oweAgain = async (tx: Tx, recording: RecordingId, at: Date): Promis
     .execute()
   await tx
     .updateTable('renditions')
-    .set({ state: 'owed', progress: 0, failure: null, owedAt: at })
+    .set({ ...owedAnew, owedAt: at })
     .where('recording', '=', recording)
     .where('state', 'in', ['ready', 'failed'])
     .execute()
@@ -243,7 +251,8 @@ export const markGivenUp = async (
   why: { anew: string; first: string },
 ): Promise<void> => {
   const open = tx.updateTable('renditions').where('recording', '=', recording).where('state', 'in', ['owed', 'working'])
-  await open.set({ state: 'ready', progress: 1, failure: why.anew }).where('sha256', 'is not', null).execute()
+  const facts = sql<string>`facts || '{"givenUp": true}'`
+  await open.set({ state: 'ready', progress: 1, failure: why.anew, facts }).where('sha256', 'is not', null).execute()
   await open
     .set({ state: 'failed', failure: why.first, endedAt: at, facts: '{}' })
     .where('sha256', 'is', null)

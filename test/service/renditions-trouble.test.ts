@@ -232,6 +232,14 @@ test('renditions whose job is given up are said to have failed, and are made whe
   expect(await states()).toEqual(['ready', 'ready', 'ready'])
   const hls = (await shownOf(engines, recording)).get('hls')?.row
   expect(hls?.failure).toMatch(/^It could not be made anew, and stays as it was/)
+
+  await retryJob(engines, admin, (await jobOf(recording, 'make-renditions')).id)
+  expect(await work(recording, 'make-renditions', impatient)).toBe('done')
+  const anew = [...(await shownOf(engines, recording)).values()]
+  expect(anew).toHaveLength(3)
+  for (const { row } of anew) expect(row).toMatchObject({ state: 'ready', failure: null })
+  expect(anew.map(({ row }) => row.id)).not.toContain(hls?.id)
+  expect((await jobOf(recording, 'make-renditions')).said).toBe('hls, poster, storyboard')
 })
 
 /** Programs that are at work in a folder below this one. */
