@@ -35,10 +35,9 @@ export type Erased = 'erased' | 'held' | 'failed' | 'gone'
  * on. Throws `store-unavailable`.
  */
 export const erase = async (engines: Engines, purging: Purging, id: RecordingId): Promise<Erased> => {
-  // What is to be kept comes back whatever the store says, which is asked for what is not alone.
-  const looked = await begin(engines, purging, id, undefined)
-  const begun = looked === 'over' ? await begin(engines, purging, id, await protectedUntil(engines, id)) : looked
-  if (begun === 'over') throw new Error('the store was asked, and it is asked for again')
+  // What is to be kept comes back whatever the store says: that it fails with this one too.
+  const lockedUntil = await protectedUntil(engines, id).catch((error: Error) => error)
+  const begun = await begin(engines, purging, id, lockedUntil)
   if (typeof begun === 'string') return begun
   const { item, upload } = begun
   if (item.objects === null) await changeItem(engines.db, item, { objects: await countObjects(engines, id) })
@@ -54,14 +53,14 @@ type Begun = { item: PurgeItemRow; upload: Parameters<typeof leaveTombstone>[2] 
 
 /**
  * From here on it is neither served nor restored, unless its facts say by now that it is to be kept. `lockedUntil`: what the
- * store says; undefined before it was asked, and `over` is the answer where it has to be.
+ * store says, or why it does not, which is thrown where it matters.
  */
 const begin = async (
   engines: Engines,
   { id: purge, run }: Purging,
   id: RecordingId,
-  lockedUntil: Date | null | undefined,
-): Promise<Begun | Erased | 'over'> => {
+  lockedUntil: Date | null | Error,
+): Promise<Begun | Erased> => {
   const { clock, config, db } = engines
   return await inTransaction(db, async (tx) => {
     const recording = await lockRecording(tx, id, 'update')
@@ -77,7 +76,7 @@ const begin = async (
       return 'held'
     }
     if (item.state === 'hiding' || item.graceUntil > clock.now()) return 'gone'
-    if (lockedUntil === undefined) return 'over'
+    if (lockedUntil instanceof Error) throw lockedUntil
     if (lockedUntil !== null) {
       await changeItem(tx, item, { said: `The store protects it until ${iso(lockedUntil)}.` })
       return 'failed'
