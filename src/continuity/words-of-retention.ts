@@ -49,7 +49,7 @@ export const retentionWords: Words = {
   },
   'purge.started': () => 'A purge was started.',
   'purge.braked': () => 'A purge stopped itself, since it would have hidden more than is usual.',
-  'purge.abandoned': () => 'A purge that had stopped itself was given up.',
+  'purge.abandoned': () => 'A purge was given up.',
   'purge.released': () => 'A second person let a purge go on that had stopped itself.',
   'purge.ended': () => 'A purge ended.',
   'policy.drafted': () => 'A retention policy was drafted.',

@@ -35,13 +35,13 @@ export const makeMetrics = () => {
     }),
     erasuresFailed: new Counter({
       name: 'exhibit_erasures_failed_total',
-      help: 'Erasures that the store refused, or said it did and did not: each is tried again',
+      help: 'Erasures that the store refused, failed with, or said it did and did not: each is tried again',
       registers,
     }),
     // Labelled, so that a process that never looked says nothing rather than 0.
     purgeStopped: new Gauge({
       name: 'exhibit_purge_stopped',
-      help: 'Whether the newest purge waits for a release, did nothing by a wrong clock, or gave up: 1 is an alarm',
+      help: 'Whether the newest purge waits for a release, did nothing by a wrong clock, gave up, or is at work for more than a day: 1 is an alarm',
       labelNames: ['why'],
       registers,
     }),

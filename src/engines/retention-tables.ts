@@ -97,7 +97,7 @@ type DeletionRequestsTable = {
   endedAt: MaybeAt
 }
 
-/** `failed`: its job gave up, and another purge took its place. `abandoned`: it braked, and a person gave it up. */
+/** `failed`: its job gave up, and another purge took its place. `abandoned`: a person gave it up. */
 type PurgeState = 'running' | 'braked' | 'done' | 'failed' | 'abandoned'
 /** `allowed`: how many it may hide before it brakes. `batch`: how many more it found due when it braked. */
 type PurgesTable = {

@@ -8,7 +8,7 @@ import { eraseFromEntry, record, recordSealed } from '../ledger/record.ts'
 import { endRequest } from '../recordings/queries.ts'
 import { dateOf } from './date.ts'
 import { countObjects, destroy, protectedUntil } from './destroying.ts'
-import { oweExamination, type Purging, requestBehind, ruleInEntry } from './hiding.ts'
+import { oweExamination, type Purging, requestBehind, ruleInEntry, Spent } from './hiding.ts'
 import { isHeld } from './hold-queries.ts'
 import { instantOf } from './period.ts'
 import { policyById } from './policy-queries.ts'
@@ -20,6 +20,7 @@ import {
   insertErasure,
   itemForUpdate,
   leaveTombstone,
+  mayErase,
   sealedAbout,
   setStatus,
 } from './purge-queries.ts'
@@ -32,7 +33,7 @@ export type Erased = 'erased' | 'held' | 'failed' | 'gone'
 /**
  * Erases a recording whose grace is over: looked at once more under lock, then every object deleted and asked for again, and
  * only when nothing is there any more is it erased, with its entry and its signed proof. Cut off anywhere, a next call goes
- * on. Throws `store-unavailable`.
+ * on. Throws `store-unavailable`, and `Spent` once the purge was given up.
  */
 export const erase = async (engines: Engines, purging: Purging, id: RecordingId): Promise<Erased> => {
   // What is to be kept comes back whatever the store says: that it fails with this one too.
@@ -43,10 +44,15 @@ export const erase = async (engines: Engines, purging: Purging, id: RecordingId)
   if (item.objects === null) await changeItem(engines.db, item, { objects: await countObjects(engines, id) })
   const trouble = await destroy(engines, id, upload)
   if (trouble !== undefined) {
-    await complain(engines, purging, item, trouble)
+    await complain(engines, purging, id, trouble)
     return 'failed'
   }
   return await conclude(engines, purging, id)
+}
+
+/** A purge that was given up begins nothing more. */
+const mustBeUnderWay = async (tx: Tx, purge: Purging['id']): Promise<void> => {
+  if (!(await mayErase(tx, purge))) throw new Spent()
 }
 
 type Begun = { item: PurgeItemRow; upload: Parameters<typeof leaveTombstone>[2] }
@@ -66,17 +72,22 @@ const begin = async (
     const recording = await lockRecording(tx, id, 'update')
     const item = await itemForUpdate(tx, id)
     if (recording === undefined || item === undefined) return 'gone'
-    if (item.state === 'erasing') return { item, upload: recording.upload }
+    if (item.state === 'erasing') {
+      await mustBeUnderWay(tx, purge)
+      return { item, upload: recording.upload }
+    }
     const subject = await subjectInTransaction(tx, id)
     const now = instantOf(clock.now())
     if (subject === undefined) return 'gone'
     const { when, decided } = dateOf(subject.facts, config.RETENTION_TIME_ZONE)
     if (!isBy(when, now)) {
+      await mustBeUnderWay(tx, purge)
       await keep(tx, engines, { id: purge, run }, item, decided.words)
       return 'held'
     }
     if (item.state === 'hiding' || item.graceUntil > clock.now()) return 'gone'
     if (lockedUntil instanceof Error) throw lockedUntil
+    await mustBeUnderWay(tx, purge)
     if (lockedUntil !== null) {
       await changeItem(tx, item, { said: `The store protects it until ${iso(lockedUntil)}.` })
       return 'failed'
@@ -121,27 +132,36 @@ const keep = async (
   await oweExamination(tx, engines, item, cause)
 }
 
-/** An erasure that the store did not carry out is an alarm: an entry and a metric. The next purge tries again. */
-const complain = async (
+/**
+ * Says of a hidden recording why a purge could not deal with it; the next one tries again. An erasure that was not carried
+ * out is an alarm: an entry and a metric.
+ */
+export const complain = async (
   { clock, db, log, metrics }: Engines,
   { id: purge, run }: Purging,
-  item: PurgeItemRow,
+  id: RecordingId,
   why: string,
 ): Promise<void> => {
-  const { recording } = item
-  metrics.erasuresFailed.inc()
-  log.error({ recording, why }, 'an erasure was not carried out')
-  await inTransaction(db, async (tx) => {
+  const overdue = await inTransaction(db, async (tx) => {
+    const item = await itemForUpdate(tx, id)
+    if (item === undefined) return false
     await changeItem(tx, item, { said: why })
+    if (item.state !== 'erasing' && (item.state === 'hiding' || item.graceUntil > clock.now())) return false
     await record(tx, clock, {
       operation: 'erasure',
       action: 'recording.erasure-failed',
-      subject: { type: 'recording', id: recording },
+      subject: { type: 'recording', id },
       outcome: 'failed',
       actor: serviceOf('purge', run),
       detail: { purge, why },
     })
+    return true
   })
+  if (overdue) metrics.erasuresFailed.inc()
+  log.error(
+    { recording: id, why },
+    overdue ? 'an erasure was not carried out' : 'a purge could not deal with a recording',
+  )
 }
 
 /** Nothing is there any more: the one transaction that says so. */

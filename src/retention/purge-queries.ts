@@ -85,6 +85,12 @@ export const countHidden = async (tx: Tx, id: PurgeId): Promise<boolean> => {
   return numUpdatedRows === 1n
 }
 
+/** Holds a purge as it is until the transaction ends; false where it was stopped, and nothing more is to be erased by it. */
+export const mayErase = async (tx: Tx, id: PurgeId): Promise<boolean> => {
+  const query = tx.selectFrom('purges').select('id').where('id', '=', id).where('state', 'in', ['running', 'done'])
+  return (await query.forShare().executeTakeFirst()) !== undefined
+}
+
 export const countErased = async (tx: Tx, id: PurgeId): Promise<void> => {
   await tx
     .updateTable('purges')

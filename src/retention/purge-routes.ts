@@ -82,8 +82,9 @@ export const purgeRoutes =
       {
         config: { may: 'purge.release' },
         schema: {
-          summary: 'Give up a purge that braked',
-          description: 'What it had hidden stays in grace, and what is due stays due: the next purge counts it anew.',
+          summary: 'Give up a purge that is under way, be it braked, at work or stuck',
+          description:
+            'What it had hidden stays in grace, and what is due stays due: the next purge counts it anew. What it has begun to erase goes.',
           tags,
           params,
           body: Explained,

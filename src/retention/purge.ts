@@ -1,4 +1,5 @@
 import type { PurgeId, RecordingId } from '../base/ids.ts'
+import { Problem } from '../base/problem.ts'
 import type { Engines } from '../engines/engines.ts'
 import { inTransaction } from '../engines/postgres.ts'
 import type { PurgeRow } from '../engines/retention-tables.ts'
@@ -6,30 +7,43 @@ import type { Outcome, Run } from '../jobs/catalogue.ts'
 import { isOutage, wordsOf } from '../jobs/job.ts'
 import { record } from '../ledger/record.ts'
 import { clocksInWords } from './clocks.ts'
-import { erase } from './erasing.ts'
+import { complain, erase } from './erasing.ts'
 import { hide, protect, Spent } from './hiding.ts'
-import { openItem } from './hold-queries.ts'
 import { instantOf } from './period.ts'
-import { changeItem, changePurge, itemsToErase, purgeById, purgeForUpdate, unprotectedItems } from './purge-queries.ts'
+import { changePurge, itemsToErase, purgeById, purgeForUpdate, unprotectedItems } from './purge-queries.ts'
 import { serviceOf } from './simulations.ts'
 import { candidates, isBy } from './sources.ts'
 
-type Job = Pick<Run, 'jobId' | 'cause' | 'signal' | 'progress' | 'fence'>
-type Working = { engines: Engines; id: PurgeId; run: Job; held: number; failed: number; done: number }
+type Job = Pick<Run, 'jobId' | 'attempt' | 'cause' | 'signal' | 'progress' | 'fence'>
+/** `putOff`: how the store failed with single ones, which the next attempt tries again. */
+type Working = {
+  engines: Engines
+  id: PurgeId
+  run: Job
+  held: number
+  failed: number
+  done: number
+  putOff: Problem[]
+}
 
 /** Items at once: each waits for the store and the database in turn. */
 const atOnce = 4
 const pageSize = 200
+/** From this attempt on, what the store fails with alone keeps no purge from its end. */
+const lastTry = 6
+/** Where it fails with so many in one of the attempts before, it is the store that is away. */
+const putOffAtMost = 20
 
 /**
  * One purge: hides what is due, lets the store protect it, and erases whose grace is over. Every item is looked at under
  * lock and in a transaction of its own, so it may be cut off anywhere and a next attempt goes on; two attempts at one moment
- * harm nothing. Throws when the store or the database is away.
+ * harm nothing. What the store fails with alone is tried in some attempts, then left to the next purge. Throws when the store
+ * or the database is away.
  */
 export const runPurge = async (engines: Engines, id: PurgeId, run: Job): Promise<Outcome> => {
   const purge = await purgeById(engines.db, id)
   if (purge?.state !== 'running') return skipped(purge)
-  const working: Working = { engines, id, run, held: 0, failed: 0, done: 0 }
+  const working: Working = { engines, id, run, held: 0, failed: 0, done: 0, putOff: [] }
   const wrongClock = await clocksInWords(engines)
   if (wrongClock !== undefined) return await end(working, wrongClock)
   for (let all = false; !all; ) {
@@ -38,7 +52,9 @@ export const runPurge = async (engines: Engines, id: PurgeId, run: Job): Promise
     all = await hideDue(working)
     await protectHidden(working)
   }
-  await eraseOver(working)
+  if (!(await eraseOver(working))) return skipped(await purgeById(engines.db, id))
+  const [trouble] = working.putOff
+  if (trouble !== undefined) throw trouble
   return await end(working, null)
 }
 
@@ -91,24 +107,40 @@ const brakes = async (working: Working): Promise<Outcome | undefined> => {
   return { outcome: 'done', said: 'braked' }
 }
 
+/** The problem where the store answers, and fails with this one alone. */
+const troubleWithOne = async ({ store }: Engines, error: unknown): Promise<Problem | undefined> => {
+  if (!(error instanceof Problem) || error.code !== 'store-unavailable') return undefined
+  try {
+    await store.answers()
+    return error
+  } catch {
+    return undefined
+  }
+}
+
+/** Notes that one could not be dealt with, or throws where that is no trouble of its own. */
+const leave = async (working: Working, id: RecordingId, error: unknown): Promise<void> => {
+  const { engines, id: purge, putOff, run } = working
+  if (error instanceof Spent || run.signal.aborted) throw error
+  const trouble = isOutage(error) ? await troubleWithOne(engines, error) : undefined
+  if (isOutage(error) && trouble === undefined) throw error
+  if (trouble !== undefined && run.attempt < lastTry) {
+    if (putOff.push(trouble) > putOffAtMost) throw error
+    return
+  }
+  working.failed += 1
+  const why = trouble === undefined ? wordsOf(error) : 'The store answers, and fails with this recording each time.'
+  await complain(engines, { id: purge, run }, id, why)
+}
+
 /** Works at several items at once; what goes wrong with one is said there and hinders no other, unless it is an outage. */
 const each = async (
   working: Working,
   ids: readonly RecordingId[],
   work: (id: RecordingId) => Promise<void>,
 ): Promise<void> => {
-  const { engines, run } = working
-  const one = async (id: RecordingId): Promise<void> => {
-    try {
-      await work(id)
-    } catch (error) {
-      if (error instanceof Spent || isOutage(error) || run.signal.aborted) throw error
-      working.failed += 1
-      engines.log.error({ recording: id, why: wordsOf(error) }, 'a purge could not deal with a recording')
-      const item = await openItem(engines.db, id)
-      if (item !== undefined) await changeItem(engines.db, item, { said: wordsOf(error) })
-    }
-  }
+  const { run } = working
+  const one = async (id: RecordingId): Promise<void> => await work(id).catch((error) => leave(working, id, error))
   for (let first = 0; first < ids.length; first += atOnce) {
     run.signal.throwIfAborted()
     const results = await Promise.allSettled(ids.slice(first, first + atOnce).map(one))
@@ -159,22 +191,29 @@ const protectHidden = async (working: Working): Promise<void> => {
   }
 }
 
-const eraseOver = async (working: Working): Promise<void> => {
+/** False when the purge was given up meanwhile. */
+const eraseOver = async (working: Working): Promise<boolean> => {
   const { engines, id: purge, run } = working
   const by = engines.clock.now()
-  for (let after: { at: string; recording: RecordingId } | undefined; ; ) {
-    const items = await itemsToErase(engines.db, by, after, pageSize)
-    await each(
-      working,
-      items.map(({ recording }) => recording),
-      async (id) => {
-        const outcome = await erase(engines, { id: purge, run }, id)
-        if (outcome === 'held') working.held += 1
-        if (outcome === 'failed') working.failed += 1
-      },
-    )
-    after = items.at(-1)
-    if (after === undefined || items.length < pageSize) return
+  const one = async (id: RecordingId): Promise<void> => {
+    const outcome = await erase(engines, { id: purge, run }, id)
+    if (outcome === 'held') working.held += 1
+    if (outcome === 'failed') working.failed += 1
+  }
+  try {
+    for (let after: { at: string; recording: RecordingId } | undefined; ; ) {
+      const items = await itemsToErase(engines.db, by, after, pageSize)
+      await each(
+        working,
+        items.map(({ recording }) => recording),
+        one,
+      )
+      after = items.at(-1)
+      if (after === undefined || items.length < pageSize) return true
+    }
+  } catch (error) {
+    if (error instanceof Spent) return false
+    throw error
   }
 }
 

@@ -5,6 +5,7 @@ import { Problem } from '../base/problem.ts'
 import { iso } from '../base/time.ts'
 import type { Engines } from '../engines/engines.ts'
 import { inTransaction, type Tx } from '../engines/postgres.ts'
+import type { PurgeRow } from '../engines/retention-tables.ts'
 import { owe } from '../jobs/outbox.ts'
 import { jobForUpdate } from '../jobs/queries.ts'
 import type { Actor } from '../ledger/entry.ts'
@@ -123,28 +124,36 @@ export const listPurges = async ({ db }: Engines, limit: number, cursor: string 
   return cutPage(await purgesPage(db, before, limit + 1), limit, purgeView, ({ id }) => [id])
 }
 
+/** What becomes of what a purge that is given up was for, in words. */
+const whyAbandoned = ({ state, hidden, erased }: PurgeRow): string => {
+  const so = state === 'braked' ? 'It braked' : 'It was under way'
+  const kept = hidden === 0 ? 'It had hidden nothing' : `What it had hidden (${hidden}) is in grace and can be restored`
+  const gone = erased === 0 ? '' : `; what it had erased (${erased}) is gone`
+  return `${so}, and a person gave it up. ${kept}${gone}; what is due stays due, and the next purge counts it anew.`
+}
+
 /**
- * Ends a purge that braked. What it had hidden stays in grace, and what is due stays due: the next one counts it anew.
- * Throws `not-found`, `conflict`.
+ * Ends a purge that is under way, be it at work, stuck or braked. What it had hidden stays in grace, and what is due stays
+ * due: the next one counts it anew. A worker that is at it hides nothing more and begins no erasure, though it ends those it
+ * has begun. Throws `not-found`, `conflict`.
  */
 export const abandonPurge = async (engines: Engines, person: Person, id: PurgeId, reason: string): Promise<void> => {
   const { clock, db } = engines
   await inTransaction(db, async (tx) => {
+    // Whoever hides or begins to erase holds this row in the transaction that does it.
     const purge = await purgeForUpdate(tx, id)
     if (purge === undefined) throw new Problem('not-found')
-    const { batch, hidden, state } = purge
-    if (state !== 'braked') throw new Problem('conflict', `The purge is ${state}: only one that braked is given up.`)
-    const kept =
-      hidden === 0 ? 'It had hidden nothing' : `What it had hidden (${hidden}) is in grace and can be restored`
-    const said = `It braked, and a person gave it up. ${kept}; what is due stays due, and the next purge counts it anew.`
-    await changePurge(tx, id, { state: 'abandoned', said, endedAt: clock.now() })
+    const { batch, hidden, erased, state } = purge
+    if (state !== 'braked' && state !== 'running')
+      throw new Problem('conflict', `The purge is ${state}: only one that is under way is given up.`)
+    await changePurge(tx, id, { state: 'abandoned', said: whyAbandoned(purge), endedAt: clock.now() })
     await record(tx, clock, {
       operation: 'erasure',
       action: 'purge.abandoned',
       subject: { type: 'purge', id },
       actor: actor(person, 'purge.release'),
       purpose: reason,
-      detail: { batch, hidden },
+      detail: { batch, hidden, erased, was: state },
     })
   })
 }

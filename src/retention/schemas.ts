@@ -144,7 +144,7 @@ export const PurgeView = Type.Object({
   id: IdOf.purge,
   state: oneOf(
     ['running', 'braked', 'done', 'failed', 'abandoned'],
-    'failed: it gave up, and the next purge that is started takes its place; abandoned: it braked, and a person gave it up',
+    'failed: it gave up, and the next purge that is started takes its place; abandoned: a person gave it up',
   ),
   hidden: Type.Integer({ minimum: 0 }),
   erased: Type.Integer({ minimum: 0 }),

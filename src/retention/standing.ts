@@ -2,26 +2,31 @@ import { iso } from '../base/time.ts'
 import type { Engines } from '../engines/engines.ts'
 import { purgesPage, type ShownPurge } from './purge-queries.ts'
 
-/** Why purges stand still: the newest waits for a release, found a wrong clock, or gave up. */
-const reasons = ['brake', 'clock', 'failed'] as const
+/** Why purges stand still: the newest waits for a release, found a wrong clock, gave up, or does not come to its end. */
+const reasons = ['brake', 'clock', 'failed', 'long'] as const
+const longMs = 86_400_000
 type Stopped = (typeof reasons)[number]
 
 /** Its job gave up, and is not tried again by itself. */
 export const isLost = ({ state, jobState }: ShownPurge): boolean => state === 'running' && jobState === 'failed'
 
-const whyStopped = (purge: ShownPurge): Stopped | undefined => {
+const whyStopped = (purge: ShownPurge, now: Date): Stopped | undefined => {
   if (purge.state === 'braked') return 'brake'
   if (isLost(purge)) return 'failed'
+  const since = purge.releasedAt ?? purge.startedAt
+  if (purge.state === 'running' && now.getTime() - since.getTime() > longMs) return 'long'
   // One that is done has something to say only where it did nothing.
   return purge.state === 'done' && purge.said !== null ? 'clock' : undefined
 }
 
 export type Standing = { newest: ShownPurge | undefined; stopped: Stopped | undefined }
 
+type Looking = Pick<Engines, 'clock' | 'db' | 'metrics'>
+
 /** How the newest purge stands; the metric says so too. */
-export const lookAtPurges = async ({ db, metrics }: Pick<Engines, 'db' | 'metrics'>): Promise<Standing> => {
+export const lookAtPurges = async ({ clock, db, metrics }: Looking): Promise<Standing> => {
   const [newest] = await purgesPage(db, undefined, 1)
-  const stopped = newest === undefined ? undefined : whyStopped(newest)
+  const stopped = newest === undefined ? undefined : whyStopped(newest, clock.now())
   for (const why of reasons) metrics.purgeStopped.set({ why }, why === stopped ? 1 : 0)
   return { newest, stopped }
 }
@@ -30,6 +35,7 @@ const alarms: Record<Stopped, string> = {
   brake: 'braked, and waits for a second person to release it or for somebody to give it up',
   clock: "did nothing, since its clock and the database's or the store's differ: set the clocks",
   failed: 'gave up: it says why, and the next one takes its place',
+  long: 'has been at work for more than a day: look at the store and at its job, or give it up',
 }
 
 /** In words, and whether somebody has to look. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { newId, type RecordingId } from '../../src/base/ids.ts'
-import { hide } from '../../src/retention/hiding.ts'
+import { hide, Spent } from '../../src/retention/hiding.ts'
 import { runPurge } from '../../src/retention/purge.ts'
 import {
   abandonPurge,
@@ -87,6 +87,51 @@ describe('a purge that braked', () => {
     )
     await inForce(engines, people, { category, trigger: 'recorded', period: 'P6Y' })
     expect(await purged(engines)).toMatchObject({ state: 'done' })
+  })
+})
+
+describe('a purge that does not come to its end', () => {
+  test('is an alarm after a day, and is given up as one that braked', async () => {
+    const recording = await footage()
+    const id = await startPurge(engines, null)
+    await hide(engines, { id, run: runOf() }, recording)
+    clock.ahead = day - hour
+    expect(await standing()).toMatchObject({ alarm: false, stopped: [] })
+    clock.ahead = day + hour
+    expect(await standing()).toEqual({
+      alarm: true,
+      says: expect.stringMatching(/^alarm: the purge of .* has been at work for more than a day: look at the store/),
+      stopped: ['long'],
+    })
+    expect(await startPurge(engines, null)).toBe(id)
+    await abandonPurge(engines, people.drafter, id, 'it is stuck')
+    expect(await readPurge(engines, id)).toMatchObject({
+      state: 'abandoned',
+      said: 'It was under way, and a person gave it up. What it had hidden (1) is in grace and can be restored; what is due stays due, and the next purge counts it anew.',
+    })
+    expect(await standing()).toMatchObject({ alarm: false, stopped: [] })
+    expect((await entriesAbout(engines, id)).at(-1)).toMatchObject({
+      action: 'purge.abandoned',
+      purpose: 'it is stuck',
+      detail: { hidden: 1, erased: 0, was: 'running' },
+    })
+    // A worker that was at it does nothing more.
+    const other = await footage()
+    await expect(hide(engines, { id, run: runOf() }, other)).rejects.toThrow(Spent)
+    expect(await runPurge(engines, id, runOf())).toEqual({ outcome: 'skipped', because: 'the purge is abandoned' })
+    expect(await statusOf(engines, other)).toBe('active')
+    expect(await purged(engines)).toMatchObject({ state: 'done', hidden: 1 })
+    expect(await codeOf(abandonPurge(engines, people.drafter, id, 'again'))).toBe('conflict')
+  })
+
+  test('is none a day after it was started, if it has just been released', async () => {
+    for (let n = 0; n < 2; n++) await footage()
+    const id = await startPurge(engines, null)
+    expect(await ran(engines, id)).toMatchObject({ state: 'braked' })
+    clock.ahead = 2 * day
+    await releasePurge(engines, people.supervisor, id, undefined)
+    expect(await standing()).toMatchObject({ alarm: false, stopped: [] })
+    expect(await ran(engines, id)).toMatchObject({ state: 'done', hidden: 2 })
   })
 })
 
