@@ -98,10 +98,17 @@ const placeOf = (cursor: string): { source: string; after: { place: string; id: 
   return { source, after: { place, id } }
 }
 
+/** Periods are taken off the day that is asked for, and what is left has to be one that the database can write. */
+const askedYears = { first: 1900, last: 2399 }
+
 /** The first moment after that day, or now when none is named. */
 const endOf = (on: string | undefined, { clock, config }: Engines): Temporal.Instant => {
   if (on === undefined) return clock.instant()
-  const day = checkDay(on, '`on`').add({ days: 1 })
+  const asked = checkDay(on, '`on`')
+  const { first, last } = askedYears
+  if (asked.year < first || asked.year > last)
+    throw new Problem('bad-request', `\`on\` lies outside the years ${first} to ${last}.`)
+  const day = asked.add({ days: 1 })
   return day.toZonedDateTime(config.RETENTION_TIME_ZONE).toInstant().subtract({ milliseconds: 1 })
 }
 

@@ -6,7 +6,7 @@ import type { Engines } from '../engines/engines.ts'
 import { personOf } from '../people/caller.ts'
 import { Cursor, defaultLimit, Limit, pageOf } from '../people/page.ts'
 import { explainDate, listDue, readErasure } from './dates.ts'
-import { Day, DueItem, RetentionView } from './schemas.ts'
+import { AskedDay, DueItem, RetentionView } from './schemas.ts'
 
 const tags = ['retention']
 const params = Type.Object({ id: IdOf.recording })
@@ -37,7 +37,7 @@ export const retentionRoutes =
           summary: 'What is due by the end of a day',
           tags,
           querystring: Type.Object(
-            { on: Type.Optional(Day), limit: Limit, cursor: Cursor },
+            { on: Type.Optional(AskedDay), limit: Limit, cursor: Cursor },
             { additionalProperties: false },
           ),
           response: { 200: pageOf(DueItem), ...problems('bad-request') },

@@ -9,7 +9,14 @@ const oneOf = <Word extends string>(words: readonly Word[], description?: string
 const orNull = <Schema extends Parameters<typeof Type.Array>[0]>(schema: Schema) => Type.Union([schema, Type.Null()])
 const instant = (description?: string) =>
   Type.String({ format: 'date-time', ...(description === undefined ? {} : { description }) })
-export const Day = Type.String({ format: 'date', maxLength: 10, examples: ['2026-12-26'] })
+const Day = Type.String({ format: 'date', maxLength: 10, examples: ['2026-12-26'] })
+/** A day that is asked for: every period can be taken off it. */
+export const AskedDay = Type.String({
+  format: 'date',
+  pattern: '^(19|2[0-3])\\d\\d-',
+  examples: ['2026-12-26'],
+  description: 'In the years 1900 to 2399',
+})
 const Period = (description: string) => Type.String({ maxLength: 64, description, examples: ['P31D', 'P6M'] })
 
 const Category = Type.String({

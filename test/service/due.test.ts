@@ -51,6 +51,15 @@ describe('the list of what is due', () => {
       )
   })
 
+  test('is for a day of these times, also where a policy counts from an event of a case', async () => {
+    await inForce(engines, people, { category: 'arrest', trigger: 'convicted', period: 'P200Y' })
+    const codeFor = async (on: string) =>
+      (await problemOf(listDue(engines, people.drafter, { on, limit: 2, cursor: undefined })))?.code
+    for (const on of ['0001-01-01', '1899-12-31', '2400-01-01', '9999-12-31'])
+      expect(await codeFor(on), on).toBe('bad-request')
+    for (const on of ['1900-01-01', '2399-12-31']) expect(await codeFor(on), on).toBeUndefined()
+  })
+
   test('finds its recordings by an index, however many others there are', async () => {
     const { rows } = await sql<Record<string, string>>`
       explain select id from recordings r

@@ -210,6 +210,8 @@ test.for([
   ['POST', '/retention/policies', { category: 'x', trigger: 'recorded', period: 'P1D', sealed: ['everything'] }],
   ['GET', '/retention/due?on=2026-02-30', undefined],
   ['GET', '/retention/due?on=tomorrow', undefined],
+  ['GET', '/retention/due?on=0001-01-01', undefined],
+  ['GET', '/retention/due?on=2400-01-01', undefined],
   ['GET', '/retention/due?limit=0', undefined],
   ['GET', '/retention/policies?cursor=nonsense', undefined],
 ] as const)('%s %s with nonsense is refused: %j', async ([method, path, json]) => {
