@@ -4,7 +4,7 @@ import { IdOf } from '../base/ids.ts'
 import { Nothing, problems } from '../base/problem-schema.ts'
 import type { Engines } from '../engines/engines.ts'
 import { personOf } from '../people/caller.ts'
-import { checkReason } from '../people/reasons.ts'
+import { checkMaybeReason, checkReason } from '../people/reasons.ts'
 import { addExhibit, changeExhibit, listExhibits, readExhibit, withdrawExhibit } from './exhibits.ts'
 import { moveExhibit } from './moving.ts'
 import {
@@ -96,7 +96,7 @@ export const exhibitRoutes =
       async (request) => {
         const person = personOf(request)
         const { reason, ...change } = request.body
-        const said = reason === undefined ? undefined : checkReason(engines.config, person, reason)
+        const said = checkMaybeReason(engines.config, person, reason)
         return await changeExhibit(engines, person, request.params.id, change, said)
       },
     )

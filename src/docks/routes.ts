@@ -5,6 +5,7 @@ import { Nothing, problems } from '../base/problem-schema.ts'
 import type { Engines } from '../engines/engines.ts'
 import { personOf } from '../people/caller.ts'
 import { Cursor, defaultLimit, Limit, pageOf } from '../people/page.ts'
+import { checkMaybeReason } from '../people/reasons.ts'
 import { MaybeReason } from '../people/schemas.ts'
 import { enrolDock, listDocks, replaceKey, setDockSuspension } from './actions.ts'
 import { DockView, Enrolled, Enrolment, NewKey } from './schemas.ts'
@@ -70,11 +71,13 @@ export const dockRoutes =
           tags,
           params,
           body: MaybeReason,
-          response: { 204: Nothing, ...problems('not-found') },
+          response: { 204: Nothing, ...problems('bad-request', 'not-found') },
         },
       },
       async (request, reply) => {
-        await setDockSuspension(engines, personOf(request), request.params.id, true, request.body?.reason)
+        const person = personOf(request)
+        const reason = checkMaybeReason(engines.config, person, request.body?.reason)
+        await setDockSuspension(engines, person, request.params.id, true, reason)
         return await reply.code(204).send()
       },
     )

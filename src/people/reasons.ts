@@ -25,3 +25,7 @@ export const checkReason = (config: Config, person: Person, reason: string): str
   if (codes.length === 0 || codes.some((code) => said === code || said.startsWith(`${code}: `))) return said
   throw new Problem('bad-request', `The reason must begin with one of these codes: ${codes.join(', ')}.`)
 }
+
+/** The same of an act that may be explained, or not: a reason that is given holds to the rules. */
+export const checkMaybeReason = (config: Config, person: Person, reason: string | undefined): string | undefined =>
+  reason === undefined ? undefined : checkReason(config, person, reason)

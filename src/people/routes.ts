@@ -6,6 +6,7 @@ import type { Engines } from '../engines/engines.ts'
 import { listPeople, setSuspension } from './actions.ts'
 import { personOf } from './caller.ts'
 import { Cursor, defaultLimit, Limit, pageOf } from './page.ts'
+import { checkMaybeReason } from './reasons.ts'
 import { MaybeReason, Me, PersonView } from './schemas.ts'
 
 const params = Type.Object({ id: IdOf.person })
@@ -43,11 +44,13 @@ export const peopleRoutes =
           tags,
           params,
           body: MaybeReason,
-          response: { 204: Nothing, ...problems('not-found') },
+          response: { 204: Nothing, ...problems('bad-request', 'not-found') },
         },
       },
       async (request, reply) => {
-        await setSuspension(engines, personOf(request), request.params.id, true, request.body?.reason)
+        const person = personOf(request)
+        const reason = checkMaybeReason(engines.config, person, request.body?.reason)
+        await setSuspension(engines, person, request.params.id, true, reason)
         return await reply.code(204).send()
       },
     )

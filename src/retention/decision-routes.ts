@@ -69,7 +69,7 @@ export const decisionRoutes =
           tags,
           params,
           body: MaybeReason,
-          response: { 202: Ref, ...problems('not-found', 'conflict', 'same-person') },
+          response: { 202: Ref, ...problems('bad-request', 'not-found', 'conflict', 'same-person') },
         },
       },
       async (request, reply) => {

@@ -6,6 +6,7 @@ import { inTransaction } from '../engines/postgres.ts'
 import { record } from '../ledger/record.ts'
 import { recordRefusal } from '../ledger/refusals.ts'
 import { actor, type Person } from '../people/person.ts'
+import { checkMaybeReason } from '../people/reasons.ts'
 import { takeBackRequest } from '../recordings/deletion-requests.ts'
 import { endRequest } from '../recordings/queries.ts'
 import { approveRequest, insertRequest, markReadmitted, requestForUpdate } from './decision-queries.ts'
@@ -78,7 +79,7 @@ export const askDeletion = async (engines: Engines, person: Person, id: Recordin
 
 /**
  * A second person approves: the recording is due at once, unless a hold, an open case or an event of its cases keeps it, and
- * goes by way of grace as any other. Throws `not-found`, `conflict`, `same-person`.
+ * goes by way of grace as any other. Throws `bad-request`, `not-found`, `conflict`, `same-person`.
  */
 export const approveDeletion = async (
   engines: Engines,
@@ -86,12 +87,13 @@ export const approveDeletion = async (
   id: RecordingId,
   reason: string | undefined,
 ): Promise<void> => {
-  const { clock, db } = engines
+  const { clock, config, db } = engines
+  const purpose = checkMaybeReason(config, person, reason)
   const act = {
     operation: 'erasure',
     subject: { type: 'recording', id },
     actor: actor(person, 'deletion.approve'),
-    ...(reason === undefined ? {} : { purpose: reason }),
+    ...(purpose === undefined ? {} : { purpose }),
   } as const
   const samePerson = await inTransaction(db, async (tx) => {
     const recording = await lockRecording(tx, id, 'update')

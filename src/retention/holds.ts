@@ -12,7 +12,7 @@ import { record } from '../ledger/record.ts'
 import { recordRefusal } from '../ledger/refusals.ts'
 import { cutPage } from '../people/page.ts'
 import { actor, type Person } from '../people/person.ts'
-import { checkReason } from '../people/reasons.ts'
+import { checkMaybeReason, checkReason } from '../people/reasons.ts'
 import { seesAll } from '../people/visibility.ts'
 import { refuseUnseen } from '../recordings/actions.ts'
 import { catalogueRow, recordingExists } from '../recordings/queries.ts'
@@ -91,7 +91,7 @@ export const releaseHold = async (
   reason: string | undefined,
 ): Promise<void> => {
   const { clock, config, db } = engines
-  const purpose = reason === undefined ? undefined : checkReason(config, person, reason)
+  const purpose = checkMaybeReason(config, person, reason)
   const hold = await holdById(db, id)
   if (hold === undefined) throw new Problem('not-found')
   const act = {

@@ -10,6 +10,7 @@ import { record } from '../ledger/record.ts'
 import { recordRefusal } from '../ledger/refusals.ts'
 import { cutPage } from '../people/page.ts'
 import { actor, type Person } from '../people/person.ts'
+import { checkMaybeReason } from '../people/reasons.ts'
 import { checkPeriod } from './period.ts'
 import {
   approve,
@@ -77,8 +78,8 @@ export const draftPolicy = async (engines: Engines, person: Person, draft: Draft
 }
 
 /**
- * Puts a drafted policy into force, in place of the one before it. Throws `not-found`, `conflict`, `same-person` for whoever
- * drafted it, and `simulation-needed` unless this person has seen what a simulation found that is still true.
+ * Puts a drafted policy into force, in place of the one before it. Throws `bad-request`, `not-found`, `conflict`,
+ * `same-person` for whoever drafted it, and `simulation-needed` unless this person has seen what a simulation found that is still true.
  */
 export const approvePolicy = async (
   engines: Engines,
@@ -86,7 +87,8 @@ export const approvePolicy = async (
   id: PolicyId,
   reason: string | undefined,
 ): Promise<PolicyRow> => {
-  const { clock, db } = engines
+  const { clock, config, db } = engines
+  const purpose = checkMaybeReason(config, person, reason)
   const act = {
     operation: 'administration',
     action: 'policy.approve',
@@ -104,7 +106,7 @@ export const approvePolicy = async (
     const simulation = await newestSimulation(tx, id)
     const now = clock.now()
     const changed = simulation !== undefined && (await approvedSince(tx, policy.category, simulation.askedAt))
-    const why = whyNotEnough(simulation, changed, now, engines.config.SIMULATION_HOURS)
+    const why = whyNotEnough(simulation, changed, now, config.SIMULATION_HOURS)
     if (why !== undefined || simulation === undefined) return new Problem('simulation-needed', why)
     if (!(await hasSeen(tx, simulation.id, person.id)))
       return new Problem('simulation-needed', 'You have not seen what it would do: read its simulation first.')
@@ -113,7 +115,7 @@ export const approvePolicy = async (
     await record(tx, clock, {
       ...act,
       action: 'policy.approved',
-      ...(reason === undefined ? {} : { purpose: reason }),
+      ...(purpose === undefined ? {} : { purpose }),
       policy: policyInEntry(policy),
       detail: {
         draftedBy: policy.draftedBy,

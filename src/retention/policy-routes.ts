@@ -109,7 +109,10 @@ export const policyRoutes =
           tags,
           params,
           body: MaybeReason,
-          response: { 200: PolicyView, ...problems('not-found', 'conflict', 'same-person', 'simulation-needed') },
+          response: {
+            200: PolicyView,
+            ...problems('bad-request', 'not-found', 'conflict', 'same-person', 'simulation-needed'),
+          },
         },
       },
       async (request) =>

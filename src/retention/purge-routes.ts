@@ -67,7 +67,7 @@ export const purgeRoutes =
           tags,
           params,
           body: MaybeReason,
-          response: { 202: Ref, ...problems('not-found', 'conflict', 'same-person') },
+          response: { 202: Ref, ...problems('bad-request', 'not-found', 'conflict', 'same-person') },
         },
       },
       async (request, reply) => {

@@ -13,6 +13,7 @@ import { record } from '../ledger/record.ts'
 import { recordRefusal } from '../ledger/refusals.ts'
 import { cutPage } from '../people/page.ts'
 import { actor, type Person } from '../people/person.ts'
+import { checkMaybeReason } from '../people/reasons.ts'
 import {
   changePurge,
   insertPurge,
@@ -160,7 +161,7 @@ export const abandonPurge = async (engines: Engines, person: Person, id: PurgeId
 
 /**
  * A second person lets a purge go on that braked. It may hide as many more as it found, and as many on top as any purge
- * may; if there are more by then, it brakes again. Throws `not-found`, `conflict`, `same-person`.
+ * may; if there are more by then, it brakes again. Throws `bad-request`, `not-found`, `conflict`, `same-person`.
  */
 export const releasePurge = async (
   engines: Engines,
@@ -169,11 +170,12 @@ export const releasePurge = async (
   reason: string | undefined,
 ): Promise<void> => {
   const { clock, config, db } = engines
+  const purpose = checkMaybeReason(config, person, reason)
   const act = {
     operation: 'erasure',
     subject: { type: 'purge', id },
     actor: actor(person, 'purge.release'),
-    ...(reason === undefined ? {} : { purpose: reason }),
+    ...(purpose === undefined ? {} : { purpose }),
   } as const
   const samePerson = await inTransaction(db, async (tx) => {
     const purge = await purgeForUpdate(tx, id)

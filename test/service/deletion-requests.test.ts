@@ -71,6 +71,17 @@ describe('a request to delete', () => {
     })
   })
 
+  test('is approved for a reason that holds to the codes of the role, or for none', async () => {
+    const id = await footage()
+    await ask(id)
+    const coded = { ...engines, config: { ...engines.config, REASON_CODES: { retention: ['privacy'] } } }
+    const approveFor = async (reason: string) => await codeOf(approveDeletion(coded, people.approver, id, reason))
+    expect([await approveFor(' '), await approveFor('because')]).toEqual(['bad-request', 'bad-request'])
+    expect(await approveFor(' privacy: changing room ')).toBe('accepted')
+    expect((await entriesAbout(engines, id)).at(-1)).toMatchObject({ purpose: 'privacy: changing room' })
+    await withdraw(id)
+  })
+
   test('that hid the recording is withdrawn too, and the next purge brings it back; once erased, it is too late', async () => {
     const [back, gone] = [await footage(), await footage()]
     for (const id of [back, gone]) {

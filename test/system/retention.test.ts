@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { compactVerify, importJWK } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { RecordingId } from '../../src/base/ids.ts'
+import { newId, type RecordingId } from '../../src/base/ids.ts'
 import type { Role } from '../../src/people/role.ts'
 import type { Answer, TestApi } from '../api.ts'
 import { kept } from '../catalogued.ts'
@@ -228,4 +228,16 @@ test.for([
 ])('a hold such as %j is refused', async (order) => {
   const id = await footage('none')
   expect(await as('investigator', 'POST', `/recordings/${id}/holds`, order)).toMatchObject({ status: 400 })
+})
+
+test.for([
+  ['retention', '/recordings/:id/deletion-requests/approval'],
+  ['retention', '/retention/policies/:id/approval'],
+  ['retention', '/retention/purges/:id/release'],
+  ['admin', '/people/:id/suspension'],
+  ['admin', '/docks/:id/suspension'],
+] as const)('a reason that is given says something, where none is needed too: %s %s', async ([role, route]) => {
+  const path = route.replace(':id', newId())
+  expect(await as(role, 'POST', path, { reason: ' ' })).toMatchObject({ status: 400, body: { code: 'bad-request' } })
+  expect(await as(role, 'POST', path)).toMatchObject({ status: 404 })
 })
