@@ -70,6 +70,8 @@ type Making = Subject & {
 }
 
 const lookEveryMs = 40
+/** Seconds by which a piece's sound may end after its picture without going on. */
+const soundEdge = 0.1
 const noteEveryMs = 1000
 
 const durationOf = ({ recording }: Subject): number => Math.min(longest, recording.duration ?? 0)
@@ -160,7 +162,9 @@ const timed = (folder: string) => {
       }
       const start = at
       listed += isLast ? 0 : duration
-      at = Math.max(at, listed, await endOfFile(`${folder}/${name}`, beginning))
+      const end = await endOfFile(`${folder}/${name}`, beginning)
+      // Sound is cut where its own frames end, a moment beside the picture.
+      at = Math.max(at, isLast || end - listed > soundEdge ? end : listed)
       return { name, start, duration: at - start }
     },
   }
