@@ -17,7 +17,7 @@ import { factsAbout, noteSidecar, placesAbout, recordingToKeep, takeSidecar } fr
 type Job = Pick<Run, 'fence' | 'progress' | 'signal'>
 
 /** How long it is until a sidecar is looked at again that waits for the log. */
-const haltedMs = 60_000
+const againMs = 60_000
 
 /** Its original is deleted, or was never more than a second object of another. */
 const isGone = ({ status, duplicateOf, quarantinedBecause }: RecordingRow): boolean =>
@@ -56,7 +56,7 @@ const keepIn = async (tx: Tx, engines: Engines, id: RecordingId, run: Job, sound
   if (!erasing && !isGone(recording) && (!sound || (await currentLog(tx))?.halted)) {
     // What the log had, and this database perhaps has not, may stand in the sidecar alone.
     await run.fence(tx)
-    const dueAt = new Date(engines.clock.now().getTime() + haltedMs)
+    const dueAt = new Date(engines.clock.now().getTime() + againMs)
     await owe(tx, engines.clock, 'keep-sidecar', { recordingId: id }, { cause: null, dueAt })
     return {
       outcome: 'skipped',

@@ -10,6 +10,7 @@ import { fetchOne } from './fetching.ts'
 import { tellTheLedger } from './ledger.ts'
 import { keepToTheSchedule } from './retention.ts'
 import type { Scene } from './scene.ts'
+import { until } from './until.ts'
 import { watchOne } from './watching.ts'
 
 const Recordings = pageOf(RecordingView)
@@ -28,9 +29,15 @@ export const tellStory = async (on: Omit<Scene, 'askAs'>): Promise<void> => {
   if (told !== undefined) await tellTheLedger(scene, told)
 }
 
-const seeTheCatalogue = async ({ tell, askAs }: Scene): Promise<Static<typeof RecordingView>[]> => {
+/** Receipts do not wait for the examination, by which flags are known. */
+const underWay = new Set<string>(['received', 'verified'])
+
+const seeTheCatalogue = async ({ tell, askAs, signal }: Scene): Promise<Static<typeof RecordingView>[]> => {
   tell.step('An investigator sees the catalogue. Flags say what a viewer must know; they never keep evidence out.')
-  const { items } = await askAs('investigator', 'GET', '/recordings?limit=200', Recordings)
+  const items = await until(signal, 'every recording examined', async () => {
+    const page = await askAs('investigator', 'GET', '/recordings?limit=200', Recordings)
+    return page.items.some(({ status }) => underWay.has(status)) ? undefined : page.items
+  })
   for (const each of items) {
     const flags = each.flags.length === 0 ? 'no flags' : each.flags.join(', ')
     tell.line(
