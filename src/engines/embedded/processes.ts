@@ -64,28 +64,30 @@ const commandLine = (pid: number): string[] | undefined => {
   }
 }
 
-const isOurs = (pid: number, marker: string): boolean => {
-  const words = commandLine(pid)
-  if (words === undefined) return false
+const carries = (words: readonly string[], marker: string): boolean =>
   // Elsewhere than on Linux an argument with spaces comes in pieces.
-  return words.includes(marker) || (process.platform !== 'linux' && ` ${words.join(' ')} `.includes(` ${marker} `))
-}
+  words.includes(marker) || (process.platform !== 'linux' && ` ${words.join(' ')} `.includes(` ${marker} `))
+
+const isOurs = (pid: number, marker: string): boolean => carries(commandLine(pid) ?? [], marker)
 
 /**
- * It exists without a command line: either its program is just being loaded, or it was killed this moment and still holds
- * its files, locks and sockets.
+ * What a number stands for now. `changing` is a process without a command line: its program is just being loaded, or it was
+ * killed this moment and still holds its files, locks and sockets. The command line is read once: between two readings a
+ * program that is being loaded would have become another.
  */
-const isComingOrGoing = (pid: number): boolean => {
-  if (process.platform !== 'linux' || commandLine(pid) !== undefined) return false
+const standing = (pid: number, marker: string): 'ours' | 'changing' | 'other' => {
+  const words = commandLine(pid)
+  if (words !== undefined) return carries(words, marker) ? 'ours' : 'other'
+  if (process.platform !== 'linux') return 'other'
   try {
-    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+    return /\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8')) ? 'other' : 'changing'
   } catch {
-    return false
+    return 'other'
   }
 }
 
-const settled = async (pid: number): Promise<void> => {
-  for (const limit = Date.now() + 5000; isComingOrGoing(pid) && Date.now() < limit; ) await delay(10)
+const settled = async (pid: number, marker: string): Promise<void> => {
+  for (const limit = Date.now() + 5000; standing(pid, marker) === 'changing' && Date.now() < limit; ) await delay(10)
 }
 
 const send = (pid: number, signal: NodeJS.Signals, name: string): void => {
@@ -109,7 +111,7 @@ const notedPid = ({ dataDir, name }: Program): number => {
 
 const handle = (program: Program, pid: number, logFrom: number | undefined): Running => {
   const alive = () => isOurs(pid, program.marker)
-  const ended = () => !alive() && !isComingOrGoing(pid)
+  const ended = () => standing(pid, program.marker) === 'other'
   const gone = async (seconds: number) => {
     const limit = Date.now() + seconds * 1000
     for (; !ended(); await delay(10)) if (Date.now() > limit) return false
@@ -129,7 +131,7 @@ const handle = (program: Program, pid: number, logFrom: number | undefined): Run
       return lines.slice(-3).join(' / ').slice(-600)
     },
     stop: async () => {
-      await settled(pid)
+      await settled(pid, program.marker)
       if (alive()) {
         send(pid, program.stopSignal, program.name)
         if (!(await gone(program.stopSeconds))) {
@@ -221,7 +223,7 @@ export const untilReady = async (program: Program, running: Running, { ready, se
  * false); otherwise ends that, and launches it anew.
  */
 export const takeOverOrLaunch = async (program: Program, reuse = true): Promise<Running> => {
-  await settled(notedPid(program))
+  await settled(notedPid(program), program.marker)
   const left = leftover(program)
   const wanted = [program.command, ...program.args].join(' ')
   if (left !== undefined && reuse && commandLine(left.pid)?.join(' ') === wanted) return left
