@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
-/** Two cores are what we count on; tests that wait for engines share them well. */
-const workers = 2
+/** Two cores are what we count on, and of three files one waits for engines at any time. Files that kill things have more to do. */
+const workers = 3
+const killers = 2
 
 export default defineConfig({
   test: {
@@ -30,7 +31,7 @@ export default defineConfig({
           globalSetup: ['test/global-setup.ts'],
           testTimeout: 400_000,
           hookTimeout: 180_000,
-          maxWorkers: workers,
+          maxWorkers: killers,
           sequence: { groupOrder: 1 },
         },
       },

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
@@ -9,8 +9,10 @@ import { makeBuckets } from '../src/engines/buckets.ts'
 import { type Clock, systemClock } from '../src/engines/clock.ts'
 import { type Config, readConfig } from '../src/engines/config.ts'
 import { type Engines, makeEngines } from '../src/engines/engines.ts'
+import { type Ffmpeg, makeFfmpeg } from '../src/engines/ffmpeg.ts'
 import { migrate } from '../src/engines/migrate.ts'
 import { makeKeyFile } from '../src/engines/receipt-key.ts'
+import { makeScratch } from '../src/engines/scratch.ts'
 import type { Servers } from './servers.ts'
 
 /** Servers whose buckets are made, and a migrated database to copy. */
@@ -74,6 +76,20 @@ export type TestOptions = {
   prepared?: Prepared
 }
 
+let ffmpeg: Promise<Ffmpeg> | undefined
+
+/** What a process finds out once, by running it. */
+const triedFfmpeg = async (): Promise<Ffmpeg> => {
+  const folder = await mkdtemp(join(tmpdir(), 'exhibit-trial-'))
+  try {
+    // Where ffmpeg runs as another user, that user has to get through to the scratch folders.
+    await chmod(folder, 0o711)
+    return await makeFfmpeg({ log: pino({ level: 'silent' }), scratch: await makeScratch(join(folder, 'scratch')) })
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
 /** Engines with a database and key prefixes of their own. `environment` starts another process on the same. */
 export const testEngines = async ({
   clock = systemClock,
@@ -101,7 +117,8 @@ export const testEngines = async ({
     ...env,
   }
   const config: Config = readConfig(variables)
-  const engines = await makeEngines(config, pino({ level: config.LOG_LEVEL }), clock)
+  ffmpeg ??= triedFfmpeg()
+  const engines = await makeEngines(config, pino({ level: config.LOG_LEVEL }), { clock, ffmpeg: await ffmpeg })
   return {
     ...engines,
     environment: variables,

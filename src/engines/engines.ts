@@ -24,7 +24,12 @@ export type Engines = {
   close(): Promise<void>
 }
 
-export const makeEngines = async (config: Config, log: Log, clock: Clock = systemClock): Promise<Engines> => {
+/** `given.ffmpeg` spares the trial of what this machine can build around ffmpeg, where one process makes engines often. */
+export const makeEngines = async (
+  config: Config,
+  log: Log,
+  given: { clock?: Clock; ffmpeg?: Ffmpeg } = {},
+): Promise<Engines> => {
   const receiptKey = await readKeyFile(config.RECEIPT_KEY_FILE)
   const scratch = await makeScratch(config.SCRATCH_DIR)
   const db = connect(config.DATABASE_URL, config.DATABASE_CONNECTIONS, log)
@@ -32,11 +37,11 @@ export const makeEngines = async (config: Config, log: Log, clock: Clock = syste
   return {
     config,
     log,
-    clock,
+    clock: given.clock ?? systemClock,
     db,
     store,
     enforced: makeEnforced(config, log),
-    ffmpeg: await makeFfmpeg({ log, scratch }),
+    ffmpeg: given.ffmpeg ?? (await makeFfmpeg({ log, scratch })),
     scratch,
     receiptKey,
     metrics: makeMetrics(),

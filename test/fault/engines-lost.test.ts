@@ -24,6 +24,7 @@ let database: DatabaseRelay
 let dock: DockDriver
 let store: FaultyStore
 const start = () => ({ dataDir: own.dataDir, log: () => undefined, endWithParent: true })
+const startDatabase = async () => await startPostgres({ ...start(), dataDir: own.databaseDir })
 beforeAll(async () => {
   own = await startEmbedded()
   store = await faultyStore(own.servers.s3.endpoint)
@@ -43,7 +44,7 @@ afterEach(() => store.heal())
 
 /** kill -9 of the server; what it started notices and ends. */
 const killPostgres = async (): Promise<void> => {
-  process.kill((await startPostgres(start())).pid, 'SIGKILL')
+  process.kill((await startDatabase()).pid, 'SIGKILL')
 }
 
 const wipeRedis = async (): Promise<void> => {
@@ -141,7 +142,7 @@ describe('Postgres killed during the transaction of the last byte', () => {
       await lock.met()
       await killPostgres()
       expectNothingOrUnavailable(await sending.answer, 'database-unavailable')
-      await startPostgres(start())
+      await startDatabase()
       expect(await dock.head(footage)).toBe(3 * mib)
       await dock.finish(footage)
       await house.proveCustody(dock, footage)
@@ -159,7 +160,7 @@ describe('Postgres killed during the transaction of the last byte', () => {
       await swallowed
       await killPostgres()
       expectNothingOrUnavailable(await sending.answer, 'database-unavailable')
-      await startPostgres(start())
+      await startDatabase()
       expect(await dock.head(footage)).toBe(footage.bytes.length)
       await house.proveCustody(dock, footage)
     },
