@@ -52,7 +52,8 @@ const TileBytes = {
 
 /** Where no number names the log, another one may be meant tomorrow; and heads and keys become more. */
 const everAnew = 'no-cache'
-const keptForEver = 'public, max-age=31536000, immutable'
+/** It never changes, but one that was altered in the store is mended, and caches must come to know. */
+const keptForLong = 'public, max-age=3600'
 const ofGrowing =
   'Of the log that grows: after a change of its key another one. `/ledger/logs/{number}` names one for ever.'
 
@@ -76,7 +77,7 @@ export const logRoutes =
       const bytes = await tileServed(engines, `tile/${path}`, log)
       return await reply
         .type('application/octet-stream')
-        .header('cache-control', log === undefined ? everAnew : keptForEver)
+        .header('cache-control', log === undefined ? everAnew : keptForLong)
         .send(bytes)
     }
 

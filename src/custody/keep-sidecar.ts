@@ -5,7 +5,7 @@ import { inTransaction, type Tx } from '../engines/postgres.ts'
 import type { RecordingRow } from '../engines/tables.ts'
 import type { Outcome, Run } from '../jobs/catalogue.ts'
 import { owe } from '../jobs/outbox.ts'
-import { mayAdd, WitnessesSilent } from '../ledger/cosigning/claims.ts'
+import { isKnownToFit } from '../ledger/cosigning/claims.ts'
 import { signingKey } from '../ledger/keys/receipt-keys.ts'
 import { currentLog } from '../ledger/log/log.ts'
 import { signStatement } from '../ledger/statement.ts'
@@ -29,22 +29,12 @@ const isGone = ({ status, duplicateOf, quarantinedBecause }: RecordingRow): bool
  * gone is deleted. Repeatable; of several attempts one after the other writes.
  */
 export const keepSidecar = async (engines: Engines, id: RecordingId, run: Job): Promise<Outcome> => {
-  const sound = await isSound(engines, run.signal)
+  const sound = await isKnownToFit(engines, run.signal)
   try {
     return await inTransaction(engines.db, async (tx) => await keepIn(tx, engines, id, run, sound))
   } catch (error) {
     // Whoever stood still for long may have written when nothing kept an erasure waiting any more.
     await clearIfGone(engines, id).catch(() => undefined)
-    throw error
-  }
-}
-
-/** Whether this database is known to be no older than the log. */
-const isSound = async (engines: Engines, signal: AbortSignal): Promise<boolean> => {
-  try {
-    return await mayAdd(engines, signal)
-  } catch (error) {
-    if (error instanceof WitnessesSilent) return false
     throw error
   }
 }
@@ -60,7 +50,7 @@ const keepIn = async (tx: Tx, engines: Engines, id: RecordingId, run: Job, sound
     await owe(tx, engines.clock, 'keep-sidecar', { recordingId: id }, { cause: null, dueAt })
     return {
       outcome: 'skipped',
-      because: 'the log is halted, or no witness says how far it had grown: the sidecar stays as it is meanwhile',
+      because: 'the log is halted, or it is not known how far it had grown: the sidecar stays as it is meanwhile',
     }
   }
   await takeSidecar(tx, id)

@@ -1,15 +1,17 @@
 import { randomBytes } from 'node:crypto'
+import { sql } from 'kysely'
 import { expect, test } from 'vitest'
 import { vkeyOf } from '../../src/base/note.ts'
+import type { Engines } from '../../src/engines/engines.ts'
 import type { Store } from '../../src/engines/store.ts'
 import { cosignNewest } from '../../src/ledger/cosigning/witnesses.ts'
 import { rotateLogKey } from '../../src/ledger/keys/log-rotation.ts'
 import { registerReceiptKey } from '../../src/ledger/keys/receipt-keys.ts'
-import { newestCheckpoint } from '../../src/ledger/log/checkpoints.ts'
 import { beginLog } from '../../src/ledger/log/log.ts'
-import { numberEntries, numberedSize } from '../../src/ledger/log/queries.ts'
+import { numberedSize } from '../../src/ledger/log/queries.ts'
 import { sequence } from '../../src/ledger/log/sequencer.ts'
-import { auditOf, copyOf, foundIn, onDatabase } from '../audited.ts'
+import { recoverLedger } from '../../src/ledger/recover/recover.ts'
+import { asRecovering, auditOf, copyOf, foundIn, onDatabase } from '../audited.ts'
 import { kept } from '../catalogued.ts'
 import { grow, logOf, logVkey, withWitnesses } from '../cosigned.ts'
 import { testEngines } from '../engines.ts'
@@ -27,11 +29,17 @@ const awayWitness = async () => {
   return witness.entry
 }
 
+const waitingForLocks = async ({ db }: Pick<Engines, 'db'>): Promise<number> => {
+  const { rows } = await sql`
+    select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(db)
+  return rows.length
+}
+
 /** A witness as the standard has them that shows nobody what it has seen. */
 const showsNothing = async () => {
   const key = witnessKey('witness.example/other')
   let has = 0
-  return await hostileWitness(({ method, body, text }, response) => {
+  const witness = await hostileWitness(({ method, body, text }, response) => {
     if (method !== 'POST') {
       response.writeHead(404).end()
       return
@@ -43,6 +51,10 @@ const showsNothing = async () => {
     has = sizeIn(text)
     response.end(lineBy(key, text))
   }, key)
+  const forget = () => {
+    has = 0
+  }
+  return { ...witness, forget }
 }
 
 test('an older database is halted by what the bucket alone holds, also while no witness answers', async () => {
@@ -155,19 +167,93 @@ test('a worker that starts while another numbers, publishes and has it cosigned 
   expect(foundIn(await auditOf(engines))).toEqual([])
 })
 
-test('the key of a log is changed also while no witness answers, as long as nothing has to be added to it', async () => {
+test('what answers 404 in the place of a witness is not believed to be one that has seen nothing', async () => {
+  await using witness = await showsNothing()
   await using engines = await testEngines()
   await beginLog(engines)
-  await grow(engines, 3)
-  const own = withWitnesses(engines, await awayWitness())
-  await writeEntries(engines, 2)
-  await numberEntries(engines.db, 2)
-  await using owner = asRotating(own)
+  const own = withWitnesses(engines, witness.entry)
+  await grow(own, 5)
+  expect(await cosignNewest(own)).toBe(1)
+  await using page = await hostileWitness(says(404, 'There is no such page.'))
+  const restored = withWitnesses(engines, `${witness.key.vkey} ${page.url}`)
+  await writeEntries(restored, 2)
+  await expect(sequence(restored)).rejects.toThrow(/other, which cosigned 6 leaves and says that it has seen 0/)
+  const { db, store, config } = restored
+  expect(await auditOf({ db, store, config })).toMatchObject({ unasked: ['witness.example/other'] })
+})
+
+test('a witness that began anew holds the log up until it has been shown the newest checkpoint again', async () => {
+  await using witness = await showsNothing()
+  await using engines = await testEngines()
+  await beginLog(engines)
+  const own = withWitnesses(engines, witness.entry)
+  await grow(own, 5)
+  expect(await cosignNewest(own)).toBe(1)
+  await grow(own, 2)
+  witness.forget()
+  await writeEntries(own, 2)
+  await expect(sequence({ ...own })).rejects.toThrow(/says that it has seen 0/)
+  expect(await cosignNewest(own)).toBe(1)
+  expect(await sequence({ ...own })).toBe(2)
+})
+
+test('a worker that starts while the log is recovered does not halt it for what it has back by then', async () => {
+  await using restored = await makeRestored()
+  const { engines, old } = restored
+  await using recovering = asRecovering(engines, old.ownerUrl)
+  let starting: Promise<unknown> | undefined
+  const putNew: Store['putNew'] = async (...given) => {
+    // It has read by then how much the database has, and waits for the lock.
+    starting ??= sequence({ ...engines }, { most: 0 })
+    await expect.poll(async () => await waitingForLocks(engines)).toBeGreaterThan(0)
+    return await recovering.store.putNew(...given)
+  }
+  await recoverLedger({ ...recovering, store: { ...recovering.store, putNew } }, { write: true })
+  await starting
+  expect((await logOf(engines.db)).halted).toBeNull()
+})
+
+test('sidecars that wait for a witness ask it once a minute, not each in the place of other work', async () => {
+  await using engines = await testEngines()
+  await registerReceiptKey(engines)
+  await beginLog(engines)
+  await grow(engines, 1)
+  for (let count = 0; count < 3; count++) await tell(engines, await kept(engines, randomBytes(10)), 1)
+  await owed(engines)
+  await using witness = await hostileWitness(says(500, ''))
+  expect(await runOwed(withWitnesses(engines, witness.entry))).toEqual(['skipped', 'skipped', 'skipped'])
+  expect(witness.submissions()).toHaveLength(1)
+})
+
+test('a sidecar waits, and does not fail, while a tile is lost by which a witness is checked', async () => {
+  await using engines = await testEngines()
+  await registerReceiptKey(engines)
+  await beginLog(engines)
+  await using place = await temporaryFolder()
+  await using witness = await startWitness({ data: place.path, logs: [await logVkey(engines.db)] })
+  const own = withWitnesses(engines, `${vkeyOf(witness.key)} ${witness.url}`)
+  const id = await kept(own, randomBytes(10))
+  await grow(own, 300)
+  await cosignNewest(own)
+  await grow(own, 300)
+  await tell(own, id, 1)
+  await owed(own)
+  await own.store.delete('ledger', '1/tile/0/001')
+  expect(await runOwed({ ...own })).toEqual(['skipped'])
+  const states = await own.db.selectFrom('jobs').select('state').where('name', '=', 'keep-sidecar').execute()
+  expect(states).toContainEqual({ state: 'owed' })
+})
+
+test('the key of a log is not changed while no witness says that this is all of it', async () => {
+  await using restored = await makeRestored()
+  await putBack(restored.engines.store, restored.bucket)
+  const old = { ...restored.engines, ownerUrl: restored.old.ownerUrl }
+  await using owner = asRotating(withWitnesses(old, await awayWitness()))
   await expect(rotateLogKey(owner)).rejects.toThrow(
-    /no witness says .* Nothing was changed: see that a witness answers/,
+    /^It is not known that this is all of the log: no witness says .* Nothing was changed: see that a witness answers/,
   )
-  expect((await newestCheckpoint(engines.db, 1))?.size).toBe(4)
-  await sequence(engines)
-  await rotateLogKey(owner)
-  expect((await logOf(engines.db)).number).toBe(2)
+  expect((await logOf(old.db)).number).toBe(1)
+  await using alone = asRotating(old)
+  await rotateLogKey(alone)
+  expect((await logOf(old.db)).number).toBe(2)
 })

@@ -1,6 +1,8 @@
 import { openCheckpoint } from '../../base/checkpoint.ts'
+import { Problem } from '../../base/problem.ts'
 import type { Engines } from '../../engines/engines.ts'
 import type { LogRow } from '../../engines/ledger-tables.ts'
+import { inTransaction } from '../../engines/postgres.ts'
 import type { ConfiguredWitness } from '../../engines/witness-list.ts'
 import { publishedBefore } from '../log/head.ts'
 import { currentLog, logKeyOf } from '../log/log.ts'
@@ -18,8 +20,29 @@ const stop = async ({ db, log }: Pick<Reached, 'db' | 'log'>, of: LogRow, why: s
   return 'halted'
 }
 
-const older = (holder: string, size: number, leaves: number): string =>
-  `${holder} holds a checkpoint of ${size} leaves that this log signed, and this database has ${leaves}: it is an older one. Run exhibit ledger recover.`
+/**
+ * Whether the database has fewer leaves than that, and the log was halted for it. That is looked at again under lock: a
+ * recovery may just have put back what was lacking.
+ */
+const stopIfOlder = async (
+  { db, log }: Pick<Reached, 'db' | 'log'>,
+  of: LogRow,
+  size: number,
+  why: (leaves: number) => string,
+): Promise<boolean> => {
+  if (size <= (await numberedSize(db, of.number))) return false
+  return await inTransaction(db, async (tx) => {
+    await tx.selectFrom('logs').select('number').where('number', '=', of.number).forUpdate().execute()
+    const leaves = await numberedSize(tx, of.number)
+    if (size > leaves) await stop({ db: tx, log }, of, why(leaves))
+    return size > leaves
+  })
+}
+
+const older =
+  (holder: string, size: number) =>
+  (leaves: number): string =>
+    `${holder} holds a checkpoint of ${size} leaves that this log signed, and this database has ${leaves}: it is an older one. Run exhibit ledger recover.`
 
 /** `served` is what the witness serves of the log. */
 const holdAgainst = async (
@@ -31,8 +54,7 @@ const holdAgainst = async (
   const { db, store } = engines
   const seen = served === null ? null : openCheckpoint(served, logKeyOf(of))
   if (seen === null) return 'unshown'
-  const leaves = await numberedSize(db, of.number)
-  if (seen.size > leaves) return await stop(engines, of, older(`The witness ${name}`, seen.size, leaves))
+  if (await stopIfOlder(engines, of, seen.size, older(`The witness ${name}`, seen.size))) return 'halted'
   const newest = await newestCheckpointRow(db, of.number)
   // Between the two its publication was cut short: the sequencer ends it.
   if (newest === undefined || seen.size > newest.size) return 'later'
@@ -66,21 +88,26 @@ export const lookAtClaim = async (
 /** No witness says how far it has seen the log grow, and one that may know more is among them. */
 export class WitnessesSilent extends Error {}
 
-const inWords = ({ witness, size }: Seen): string =>
-  size === null ? witness.key.name : `${witness.key.name}, which speaks of ${size} leaves and does not show them`
+const inWords = ({ witness: { key }, size, unshown, cosigned }: Seen): string => {
+  if (size === null) return `${key.name}, which does not say`
+  if (size < cosigned) return `${key.name}, which cosigned ${cosigned} leaves and says that it has seen ${size}`
+  if (unshown) return `${key.name}, which speaks of ${size} leaves and does not show them`
+  return `${key.name}, which has seen nothing of it`
+}
 
 const largestOf = (notes: readonly PublishedNote[]): PublishedNote | undefined =>
   notes.filter(({ head }) => head !== null).toSorted((one, other) => other.size - one.size)[0]
 
 /** Holds what the ledger bucket has of the log against the database, which numbers before anything is published. */
 const holdAgainstBucket = async (engines: Reached, of: LogRow): Promise<'halted' | 'fits'> => {
-  const { db, store } = engines
+  const { store } = engines
   const [own, cosigned] = [largestOf(await storedNotes(store, of)), largestOf(await witnessedNotes(store, of))]
-  // Not before: meanwhile others number, publish and have it cosigned.
-  const leaves = await numberedSize(db, of.number)
-  if (own !== undefined && own.size > leaves) return await stop(engines, of, publishedBefore(own.size, leaves))
-  if (cosigned === undefined || cosigned.size <= leaves) return 'fits'
-  return await stop(engines, of, older(`${cosigned.key} in the ledger bucket`, cosigned.size, leaves))
+  // The database is looked at afterwards: meanwhile others number, publish and have it cosigned.
+  if (own !== undefined && (await stopIfOlder(engines, of, own.size, (has) => publishedBefore(own.size, has))))
+    return 'halted'
+  if (cosigned === undefined) return 'fits'
+  const why = older(`${cosigned.key} in the ledger bucket`, cosigned.size)
+  return (await stopIfOlder(engines, of, cosigned.size, why)) ? 'halted' : 'fits'
 }
 
 const mayGoOn = async (engines: Asking, of: LogRow, stopping: AbortSignal | undefined): Promise<boolean> => {
@@ -92,7 +119,7 @@ const mayGoOn = async (engines: Asking, of: LogRow, stopping: AbortSignal | unde
   // One that has seen nothing cannot speak for another that has.
   if (silent.length === 0 || seen.some((one) => !isSilent(one) && one.size !== 0)) return true
   throw new WitnessesSilent(
-    `no witness says how far it has seen the log grow (${silent.map(inWords).join('; ')}): nothing is added to it before one does`,
+    `no witness says how far it has seen the log grow (${seen.map(inWords).join('; ')}): nothing is added to it before one does`,
   )
 }
 
@@ -100,6 +127,9 @@ type Asking = Reached & Pick<Engines, 'config'>
 
 /** What was found by each process: it holds as long as the process does. */
 const found = new WeakMap<object, Promise<boolean>>()
+
+/** When the last question came to nothing, by `performance.now()`. */
+const askedInVain = new WeakMap<object, number>()
 
 /**
  * What a process asks before it adds to the log, or writes over what may be the last copy of what the log had. Where a
@@ -116,8 +146,26 @@ export const mayAdd = async (engines: Asking, stopping?: AbortSignal): Promise<b
     if (await asking) return true
   } catch (error) {
     found.delete(engines)
+    askedInVain.set(engines, performance.now())
     throw error
   }
   found.delete(engines)
   return false
+}
+
+const patienceMs = 60_000
+
+/**
+ * The same for work that would otherwise wait in the place of other work: witnesses are given their time once a minute, and
+ * where they, or the tiles by which they are checked, do not tell, the answer is no. Throws `store-unavailable`.
+ */
+export const isKnownToFit = async (engines: Asking, stopping: AbortSignal): Promise<boolean> => {
+  const asked = askedInVain.get(engines)
+  if (!found.has(engines) && asked !== undefined && performance.now() - asked < patienceMs) return false
+  try {
+    return await mayAdd(engines, stopping)
+  } catch (error) {
+    if (error instanceof WitnessesSilent || (error instanceof Problem && error.code === 'log-damaged')) return false
+    throw error
+  }
 }

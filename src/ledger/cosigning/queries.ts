@@ -6,6 +6,12 @@ export const cosignedBy = async (db: Db, log: number, size: number): Promise<Set
   return new Set((await query.execute()).map(({ witness }) => witness))
 }
 
+/** Of the checkpoints that this witness cosigned, how many leaves the largest has. */
+export const largestCosigned = async (db: Db, log: number, witness: string): Promise<number> => {
+  const query = db.selectFrom('cosignatures').select('size').where('log', '=', log).where('witness', '=', witness)
+  return (await query.orderBy('size', 'desc').limit(1).executeTakeFirst())?.size ?? 0
+}
+
 /** The size of the log that this witness cosigned last, as far as is known here. */
 export const sizeOfWitness = async (db: Db, witness: string, log: number): Promise<number> => {
   const query = db.selectFrom('witnessSizes').select('size').where('witness', '=', witness).where('log', '=', log)

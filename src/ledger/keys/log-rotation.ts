@@ -66,22 +66,28 @@ const numberAfter = async ({ store }: Rotating, old: LogRow): Promise<number> =>
 
 const publishSeconds = 60
 
-/** Where all is published nothing is added, and nobody has to be asked for it. */
-const ifSilent = (error: unknown): WitnessesSilent => {
-  if (error instanceof WitnessesSilent) return error
-  throw error
+/** The end that is signed may be no older one: who knows of more would be told by nobody that it was left out. */
+const inVain = (error: unknown): never => {
+  if (!(error instanceof WitnessesSilent)) throw error
+  throw new NotRotated(
+    `It is not known that this is all of the log: ${error.message}. Nothing was changed: see that a witness answers, or take those that are gone out of LEDGER_WITNESSES, and run this again.`,
+  )
+}
+
+const refuseHalted = ({ halted }: LogRow): void => {
+  if (halted === null) return
+  throw new NotRotated(
+    `The log stands still: ${halted} Nothing was changed. If nothing else helps, leave it for a new one with --abandon.`,
+  )
 }
 
 /** Waits until every numbered leaf is published. The caller keeps others from numbering more. */
 const untilPublished = async (engines: Rotating, tx: Tx, old: LogRow): Promise<void> => {
   for (const limit = performance.now() + publishSeconds * 1000; ; await delay(200)) {
-    const silent = await sequence(engines).then(() => undefined, ifSilent)
+    await sequence(engines).catch(inVain)
     const now = await currentLog(tx)
     if (now?.number !== old.number) throw new NotRotated('The log was rotated meanwhile. Nothing was changed.')
-    if (now.halted !== null)
-      throw new NotRotated(
-        `The log stands still: ${now.halted} Nothing was changed. If nothing else helps, leave it for a new one with --abandon.`,
-      )
+    refuseHalted(now)
     const published = (await newestCheckpointRow(tx, old.number))?.size ?? 0
     const stored = (await newestStored(engines, old))?.size ?? 0
     if (stored > published && stored > (await numberedSize(tx, old.number)))
@@ -89,10 +95,6 @@ const untilPublished = async (engines: Rotating, tx: Tx, old: LogRow): Promise<v
         `The log was published with ${stored} leaves and this database has fewer: it is an older one. Nothing was changed: run exhibit ledger recover.`,
       )
     if (stored === published && published === (await numberedSize(tx, old.number))) return
-    if (silent !== undefined)
-      throw new NotRotated(
-        `Leaves of the log are not under a checkpoint yet, and ${silent.message}. Nothing was changed: see that a witness answers, or take those that are gone out of LEDGER_WITNESSES, and run this again.`,
-      )
     if (performance.now() > limit)
       throw new NotRotated(
         'Leaves of the log are not under a checkpoint yet, and nobody publishes them. Nothing was changed: see that a worker and the store are up, and run this again.',
@@ -126,6 +128,9 @@ const putInForce = async (
       await untilPublished(engines, tx, old)
       // Nobody shows the last checkpoint to them later.
       await cosignNewest({ ...engines, metrics: makeMetrics() })
+      // They may have shown more in return.
+      const now = await currentLog(tx)
+      if (now !== undefined) refuseHalted(now)
     }
     const at = clock.now()
     await tx
