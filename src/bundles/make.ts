@@ -1,5 +1,6 @@
 import type { BundleId, RecordingId, Sha256 } from '../base/ids.ts'
 import { caseRow } from '../cases/queries.ts'
+import { recordMismatch, tellMismatch } from '../custody/mismatch.ts'
 import type { BundleRow } from '../engines/bundle-tables.ts'
 import type { Engines } from '../engines/engines.ts'
 import { inTransaction, type Tx } from '../engines/postgres.ts'
@@ -137,34 +138,22 @@ const what = { original: 'original', clip: 'clip', 'viewing-copy': 'viewing copy
  * in the log. The bundle fails, and nothing is repaired by itself.
  */
 const alarm = async (making: Making, planned: readonly PlannedExhibit[], error: Altered): Promise<string> => {
-  const { clock, db, log, metrics } = making.engines
+  const { clock, db } = making.engines
   const { from, file } = ownerOf(planned, error)
   const { recording } = from.held
   const why =
     `The store does not hold the ${what[file.made]} of ${from.exhibit.reference} as the catalogue says: ` +
     `${error.found === null ? 'it is not there in its full length' : 'its bytes have another SHA-256'}. ${kept} ` +
     'Do not delete or replace anything; tell an administrator at once, and ask for a new bundle without it meanwhile.'
+  const { key, sha256, size } = error.object
+  const mismatch = { recording: recording.id, file: file.made, key, sha256, size, found: error.found }
   await inTransaction(db, async (tx) => {
     await making.run.fence(tx)
-    const { key, sha256, size } = error.object
-    await record(tx, clock, {
-      ...act(making, 'recording.mismatch-found'),
-      operation: 'administration',
-      subject: { type: 'recording', id: recording.id },
-      outcome: 'failed',
-      detail: {
-        bundle: making.contents.bundle.id,
-        file: file.made,
-        key,
-        sha256,
-        size,
-        found: error.found ?? undefined,
-      },
-    })
+    const { actor } = act(making, 'bundle.failed')
+    await recordMismatch(tx, clock, actor, { ...mismatch, bundle: making.contents.bundle.id })
     await fail(tx, making, why)
   })
-  metrics.storeMismatches.inc()
-  log.error({ recording: recording.id, file: file.made }, 'the store does not hold what the catalogue says')
+  tellMismatch(making.engines, mismatch)
   return why
 }
 

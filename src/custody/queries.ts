@@ -17,45 +17,33 @@ export const lockFile = async (tx: Tx, camera: CameraSerial, size: number, sha25
 /** In custody, or once there. */
 const settled = ['verified', 'active', 'due', 'grace', 'erased'] as const
 
-/** The recording that is this file, if one is in custody, or was until it was erased. */
-export const inCustody = async (
-  tx: Tx,
-  camera: CameraSerial,
-  size: number,
-  sha256: Sha256,
-  not: RecordingId,
-): Promise<RecordingRow | undefined> =>
-  await tx
+/** The recordings of this file that are in custody, or were until they were erased. */
+const accepted = (db: Db | Tx, { id, camera, size }: Pick<RecordingRow, 'id' | 'camera' | 'size'>, sha256: Sha256) =>
+  db
     .selectFrom('recordings')
-    .selectAll()
-    .where('camera', '=', camera)
-    .where('size', '=', size)
-    .where('sha256', '=', sha256)
-    .where('status', 'in', settled)
-    .where('duplicateOf', 'is', null)
-    .where('readmittedAt', 'is', null)
-    .where('id', '!=', not)
-    .executeTakeFirst()
-
-/** Whether a supervisor accepted for this declaration what was read now: as a file in custody, or one that was erased since. */
-export const wasAccepted = async (
-  db: Db,
-  { id, camera, size }: RecordingRow,
-  declared: Sha256,
-  read: Sha256,
-): Promise<boolean> => {
-  const row = await db
-    .selectFrom('recordings')
-    .innerJoin('uploads', 'uploads.id', 'recordings.upload')
-    .select('recordings.id')
     .where('recordings.camera', '=', camera)
     .where('recordings.size', '=', size)
-    .where('recordings.sha256', '=', read)
-    .where('uploads.sha256', '=', declared)
+    .where('recordings.sha256', '=', sha256)
     .where('recordings.status', 'in', settled)
     .where('recordings.duplicateOf', 'is', null)
     .where('recordings.readmittedAt', 'is', null)
     .where('recordings.id', '!=', id)
+
+/** The other recording that is this file, if one is in custody, or was until it was erased. */
+export const inCustody = async (tx: Tx, recording: RecordingRow, sha256: Sha256): Promise<RecordingRow | undefined> =>
+  await accepted(tx, recording, sha256).selectAll('recordings').executeTakeFirst()
+
+/** Whether a supervisor accepted for this declaration what was read now: as a file in custody, or one that was erased since. */
+export const wasAccepted = async (
+  db: Db,
+  recording: RecordingRow,
+  declared: Sha256,
+  read: Sha256,
+): Promise<boolean> => {
+  const row = await accepted(db, recording, read)
+    .innerJoin('uploads', 'uploads.id', 'recordings.upload')
+    .where('uploads.sha256', '=', declared)
+    .select('recordings.id')
     .executeTakeFirst()
   return row !== undefined
 }

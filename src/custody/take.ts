@@ -211,7 +211,7 @@ const receive = async (
     await lockFile(tx, recording.camera, recording.size, sha256)
     const now = await recordingForUpdate(tx, recording.id)
     if (now?.status !== 'received') throw new Error('the recording changed while it was read back')
-    const first = await inCustody(tx, recording.camera, recording.size, sha256, recording.id)
+    const first = await inCustody(tx, recording, sha256)
     if (first?.status === 'erased') {
       await refuseErased(tx, engines, recording, upload, run, first.id, sha256)
       return 'erased'
