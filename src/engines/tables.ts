@@ -189,6 +189,10 @@ export type RenditionFacts = {
   givenUp?: true
   /** Whether the original's own packets are in it, or it was encoded anew. */
   method?: 'remux' | 'transcode'
+  /** Its sound was made by itself, silent where there was none. */
+  soundApart?: true
+  /** Seconds of the recording's time at which it ends though the footage is to go on: what follows cannot be decoded. */
+  shownTo?: number
   /** RFC 6381. */
   codecs?: string
   width?: number

@@ -16,7 +16,7 @@ import type { Actor } from '../ledger/entry.ts'
 import { record } from '../ledger/record.ts'
 import { clearAway } from './leftovers.ts'
 import { type Job, makeRendition, type Subject } from './make.ts'
-import { asMeasured, packetsOf } from './packets.ts'
+import { asMeasured, packetsOf, withSoundApart } from './packets.ts'
 import { isQuick, kindsOf, type Plan, planFor } from './plan.ts'
 import {
   endTurn,
@@ -180,7 +180,7 @@ const atHand = async (
   run: Job,
   folder: ScratchFolder,
 ): Promise<Subject> => {
-  const { ffmpeg, store } = engines
+  const { db, ffmpeg, store } = engines
   const path = folder.path(copyName)
   const { id, objectVersion, sha256, size } = recording
   if (objectVersion === null) throw new Error('only what is in custody is shown')
@@ -198,7 +198,10 @@ const atHand = async (
   if (container === null) throw new Error('what was examined is no container any more')
   const source = { folder: folder.folder, path, demuxer: container.demuxer }
   const packets = await packetsOf(ffmpeg, source, recording, run.signal)
-  return { recording, plan: asMeasured(plan, packets), source, end: packets.end }
+  const measured = asMeasured(plan, packets)
+  // Holes in the sound are found only as pieces are made.
+  const hasHoles = (await renditionsOf(db, id)).some(({ facts }) => facts.soundApart === true)
+  return { recording, plan: hasHoles ? withSoundApart(measured, packets) : measured, source, packets }
 }
 
 const isThere = async (path: string): Promise<boolean> => {

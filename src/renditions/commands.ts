@@ -1,5 +1,5 @@
 import type { FfmpegWork, Input } from '../engines/ffmpeg-arguments.ts'
-import { type Plan, proxyHeight } from './plan.ts'
+import { longest, type Plan, proxyHeight } from './plan.ts'
 
 /** The original's copy in its scratch folder, and the demuxer that its bytes decided. */
 export type Source = { folder: string; path: string; demuxer: string }
@@ -8,8 +8,6 @@ const segmentSeconds = 6
 export const playlistName = 'index.m3u8'
 export const initName = 'init.mp4'
 
-/** No picture that is attached, such as a cover, counts as the first. */
-const firstTracks = ['-map', '0:V:0?', '-map', '0:a:0?']
 const noMetadata = ['-map_metadata', '-1', '-map_chapters', '-1', '-dn', '-sn']
 
 const input = ({ path, demuxer }: Source, options: string[] = []): Input => ({ path, demuxer, options })
@@ -34,15 +32,44 @@ const encodeVideo = (filters: string, quality: number): string[] => [
   ...['-vf', filters, '-fps_mode', 'vfr', '-force_key_frames', `expr:gte(t,n_forced*${segmentSeconds})`],
 ]
 
-/**
- * Sound that begins late, has holes or drifts is laid where its times say, so that it stays with the picture; and silence
- * follows it to the picture's end, where a player would stop otherwise. (`-shortest` would cut off what is longer.)
- */
-const encodeAudio = (rate: string, { soundTo = 0 }: Plan): string[] => [
-  ...['-c:a', 'aac', '-b:a', rate, '-ac', '2', '-ar', '48000'],
-  // Silence until 0 would have no end.
-  ...['-af', `aresample=async=1000:first_pts=0${soundTo > 0 ? `,apad=whole_dur=${soundTo.toFixed(3)}` : ''}`],
+/** Sound that drifts is laid where its times say, so that it stays with the picture. */
+const encodeAudio = (rate: string, silence = ''): string[] => [
+  ...['-c:a', 'aac', '-b:a', rate, '-ac', '2', '-ar', '48000', '-af', `aresample=async=1000:first_pts=0${silence}`],
 ]
+
+const soundName = 'sound.mp4'
+const soundRates = { hls: '128k', proxy: '96k' } as const
+
+const apartTo = ({ video, audio, soundTo }: Plan): number | undefined =>
+  video === undefined || audio === undefined ? undefined : soundTo
+
+/** The sound by itself, as long as the picture, for `hlsWork` or `proxyWork`; undefined where it can be made with the picture. */
+export const soundWork = (source: Source, plan: Plan, kind: 'hls' | 'proxy'): FfmpegWork | undefined => {
+  const soundTo = apartTo(plan)
+  if (soundTo === undefined) return undefined
+  // Silence until 0 would have no end.
+  const sound = encodeAudio(soundRates[kind], soundTo > 0 ? `,apad=whole_dur=${soundTo.toFixed(3)}` : '')
+  return {
+    folder: source.folder,
+    // A hole of ten seconds and more would be taken for a clock that jumped, and closed.
+    inputs: [input(source, ['-dts_delta_threshold', String(longest)])],
+    outputs: [
+      {
+        path: `${source.folder}/${soundName}`,
+        options: ['-map', '0:a:0', '-vn', ...noMetadata, ...sound, '-f', 'mp4'],
+      },
+    ],
+  }
+}
+
+/** The first picture, none that is attached, such as a cover, and the first sound, or what was made of it. */
+const tracks = (source: Source, plan: Plan): { inputs: Input[]; maps: string[] } =>
+  apartTo(plan) === undefined
+    ? { inputs: [input(source)], maps: ['-map', '0:V:0?', '-map', '0:a:0?'] }
+    : {
+        inputs: [input(source), { path: `${source.folder}/${soundName}`, demuxer: 'mov', options: [] }],
+        maps: ['-map', '0:V:0', '-map', '1:a:0'],
+      }
 
 /** A transport stream tells what its AAC is in front of every packet, an MP4 once, at its beginning. */
 const copiedAudio = ({ demuxer }: Source): string[] => [
@@ -50,20 +77,26 @@ const copiedAudio = ({ demuxer }: Source): string[] => [
   ...(demuxer === 'mpegts' ? ['-bsf:a', 'aac_adtstoasc'] : []),
 ]
 
+const audioOptions = (source: Source, plan: Plan, kind: 'hls' | 'proxy', copied: boolean): string[] => {
+  if (plan.audio === undefined) return ['-an']
+  if (apartTo(plan) !== undefined) return ['-c:a', 'copy']
+  return copied ? copiedAudio(source) : encodeAudio(soundRates[kind])
+}
+
 /** The original's packets, where a browser plays them, in pieces; what it does not play is encoded anew. */
 export const hlsWork = (source: Source, plan: Plan, copyVideo: boolean): FfmpegWork => {
   const video = copyVideo ? ['-c:v', 'copy'] : encodeVideo(`${progressive},${evenSquare}`, 21)
-  const audio = plan.copyAudio && copyVideo ? copiedAudio(source) : encodeAudio('128k', plan)
+  const { inputs, maps } = tracks(source, plan)
   const options = [
-    ...firstTracks,
+    ...maps,
     ...noMetadata,
     ...(plan.video === undefined ? ['-vn'] : video),
-    ...(plan.audio === undefined ? ['-an'] : audio),
+    ...audioOptions(source, plan, 'hls', plan.copyAudio && copyVideo),
     ...segments(source),
   ]
   return {
     folder: source.folder,
-    inputs: [input(source)],
+    inputs,
     outputs: [{ path: `${source.folder}/${playlistName}`, options }],
   }
 }
@@ -71,16 +104,17 @@ export const hlsWork = (source: Source, plan: Plan, copyVideo: boolean): FfmpegW
 /** Small enough for a bad line. */
 export const proxyWork = (source: Source, plan: Plan): FfmpegWork => {
   const filters = `${progressive},${evenSquare},scale=-2:'min(${proxyHeight},ih)'`
+  const { inputs, maps } = tracks(source, plan)
   const options = [
-    ...firstTracks,
+    ...maps,
     ...noMetadata,
     ...encodeVideo(filters, 26),
-    ...(plan.audio === undefined ? ['-an'] : encodeAudio('96k', plan)),
+    ...audioOptions(source, plan, 'proxy', false),
     ...segments(source),
   ]
   return {
     folder: source.folder,
-    inputs: [input(source)],
+    inputs,
     outputs: [{ path: `${source.folder}/${playlistName}`, options }],
   }
 }

@@ -26,12 +26,14 @@ import {
   type Source,
   sheet,
   sheetName,
+  soundWork,
   storyboardInterval,
   storyboardWork,
   thumbnailName,
 } from './commands.ts'
 import { clearAway } from './leftovers.ts'
-import { isEnded, type Piece as Listed, piecesIn } from './pieces.ts'
+import { type Packets, withSoundApart } from './packets.ts'
+import { isEnded, piecesIn } from './pieces.ts'
 import { frameSeconds, longest, type Plan } from './plan.ts'
 import {
   beginBeside,
@@ -48,12 +50,12 @@ import {
   takePlace,
 } from './queries.ts'
 import { type Piece, storing } from './storing.ts'
-import { type Beginning, beginningIn, endOfFile, sizeIn } from './timing.ts'
+import { SoundHole, timed } from './timing.ts'
 
 export type Job = Pick<Run, 'jobId' | 'attempt' | 'cause' | 'signal' | 'progress' | 'fence'>
 
-/** A recording at hand: its row, the copy of its original, what of it is shown, and its end as its packets have it. */
-export type Subject = { recording: RecordingRow; source: Source; plan: Plan; end: number | undefined }
+/** A recording at hand: its row, the copy of its original, what of it is shown, and what its packets say. */
+export type Subject = { recording: RecordingRow; source: Source; plan: Plan; packets: Packets }
 
 /** One rendition being made, what was stored of it, and the ffmpeg runs it took. */
 type Making = Subject & {
@@ -70,8 +72,6 @@ type Making = Subject & {
 }
 
 const lookEveryMs = 40
-/** Seconds by which a piece's sound may end after its picture without going on. */
-const soundEdge = 0.1
 const noteEveryMs = 1000
 
 const durationOf = ({ recording }: Subject): number => Math.min(longest, recording.duration ?? 0)
@@ -115,12 +115,13 @@ const ffmpeg = async (
   making: Making,
   work: FfmpegWork,
   seconds: number,
-  signal: AbortSignal = making.run.signal,
+  { signal = making.run.signal, isAll = true }: { signal?: AbortSignal; isAll?: boolean } = {},
 ): Promise<void> => {
   const { engines, run, id, old } = making
   making.works.push(work)
   let noted = performance.now()
   const onProgress = (made: number) => {
+    if (!isAll) return
     const fraction = Math.min(0.99, made / Math.max(durationOf(making), made, 0.1))
     run.progress(fraction)
     if (performance.now() - noted < noteEveryMs) return
@@ -142,42 +143,19 @@ const ffmpeg = async (
 /** What is made anew may end by so many seconds before the footage does: a last picture is rounded, and sound cut to size. */
 const slackOf = ({ recording }: Subject): number => Math.max(0.1, 2 * frameSeconds(recording))
 
-/**
- * The pieces that ffmpeg lists, each as long as what is in it: ffmpeg counts pictures alone, so that sound which goes on after
- * them would be heard without a trace. Of the last one it only guesses the length.
- */
-const timed = (folder: string) => {
-  let beginning: Beginning | undefined
-  let size: RenditionFacts = {}
-  let listed = 0
-  let at = 0
-  return {
-    end: () => at,
-    size: () => size,
-    next: async ({ name, duration }: Listed, isLast: boolean): Promise<Omit<Piece, 'number'>> => {
-      if (beginning === undefined) {
-        const init = await readFile(`${folder}/${initName}`)
-        beginning = await beginningIn(init)
-        size = await sizeIn(init)
-      }
-      const start = at
-      listed += isLast ? 0 : duration
-      const end = await endOfFile(`${folder}/${name}`, beginning)
-      // Sound is cut where its own frames end, a moment beside the picture.
-      at = Math.max(at, isLast || end - listed > soundEdge ? end : listed)
-      return { name, start, duration: at - start }
-    },
-  }
-}
+/** `copied`: of the original's own pictures. */
+type Form = { kind: 'hls' | 'proxy'; work: FfmpegWork; seconds: number; copied: boolean }
 
-/** Stores each piece as soon as it is whole, while the next ones are made. Answers the size of the picture that came out. */
-const inPieces = async (making: Making, work: FfmpegWork, seconds: number): Promise<RenditionFacts> => {
-  const { source, run } = making
+/** Stores each piece as soon as it is whole, while the next ones are made. Answers what is to be known of what came out. */
+const inPieces = async (making: Making, { kind, work, seconds, copied }: Form): Promise<RenditionFacts> => {
+  const { source, plan, run } = making
+  const sound = soundWork(source, plan, kind)
+  if (sound !== undefined) await ffmpeg(making, sound, slowSeconds(making), { isAll: false })
   // What cannot be stored is made no further: it would only fill the disk.
   const stopped = new AbortController()
   const stop = (why: unknown) => stopped.abort(why)
   const { add, settled } = storing(place(making), stop)
-  const pieces = timed(source.folder)
+  const pieces = timed(source.folder, { whole: sound !== undefined })
   let begun = 0
   const storeNew = async (): Promise<string | undefined> => {
     const playlist = await readFile(`${source.folder}/${playlistName}`, 'utf8').catch(() => undefined)
@@ -192,7 +170,7 @@ const inPieces = async (making: Making, work: FfmpegWork, seconds: number): Prom
   }
   const ended = new AbortController()
   const signal = AbortSignal.any([run.signal, stopped.signal])
-  const running = ffmpeg(making, work, seconds, signal).finally(() => ended.abort())
+  const running = ffmpeg(making, work, seconds, { signal }).finally(() => ended.abort())
   // Whatever goes wrong while pieces are stored, ffmpeg has ended and nothing is on its way before this does.
   running.catch(() => undefined)
   try {
@@ -213,9 +191,12 @@ const inPieces = async (making: Making, work: FfmpegWork, seconds: number): Prom
   }
   await settled()
   if (begun === 0) throw new FfmpegFailed('nothing to play came out', 'content', '')
-  const missing = (making.end ?? 0) - pieces.end()
-  if (missing > slackOf(making)) throw new FfmpegFailed('its end did not come out', 'content', `${missing} seconds`)
-  return pieces.size()
+  const facts = { ...pieces.size(), ...(sound === undefined ? {} : { soundApart: true as const }) }
+  const missing = (making.packets.end ?? 0) - pieces.end()
+  if (missing <= slackOf(making)) return facts
+  // Encoding may get further. What that does not decode either is damaged, and no reason to show nothing.
+  if (copied) throw new FfmpegFailed('its end did not come out', 'content', `${missing} seconds`)
+  return { ...facts, shownTo: pieces.end() }
 }
 
 const poster = async (making: Making): Promise<RenditionFacts> => {
@@ -257,11 +238,14 @@ const produce = async (making: Making, copyVideo: boolean): Promise<RenditionFac
   switch (kind) {
     case 'hls': {
       const seconds = copyVideo ? quickSeconds(making) : slowSeconds(making)
-      const size = await inPieces(making, hlsWork(source, plan, copyVideo), seconds)
-      return { method: copyVideo ? 'remux' : 'transcode', ...size }
+      const work = hlsWork(source, plan, copyVideo)
+      const facts = await inPieces(making, { kind, work, seconds, copied: copyVideo })
+      return { method: copyVideo ? 'remux' : 'transcode', ...facts }
     }
-    case 'proxy':
-      return { method: 'transcode', ...(await inPieces(making, proxyWork(source, plan), slowSeconds(making))) }
+    case 'proxy': {
+      const [work, seconds] = [proxyWork(source, plan), slowSeconds(making)]
+      return { method: 'transcode', ...(await inPieces(making, { kind, work, seconds, copied: false })) }
+    }
     case 'poster':
       return await poster(making)
     case 'storyboard':
@@ -338,12 +322,7 @@ const giveUp = async (making: Making, error: FfmpegFailed, copyVideo: boolean): 
     else await markFailed(tx, id, engines.clock.now(), inWords(error), { method: copyVideo ? 'remux' : 'transcode' })
   })
 
-/**
- * Makes a rendition in place of the one of its kind: under an id of its own, so that of two attempts only one is ever whole.
- * One that is whole is watched until then, and stays if no other comes of it. Answers false when the footage does not let
- * itself be shown this way, which is noted in words.
- */
-export const makeRendition = async (
+const makeOnce = async (
   engines: Engines,
   subject: Subject,
   kind: RenditionKind,
@@ -358,6 +337,7 @@ export const makeRendition = async (
     await finish(making, await produce(making, copyVideo))
     return true
   } catch (error) {
+    if (error instanceof SoundHole && old !== undefined) await clearAway(engines, recording.id, [id])
     if (!(error instanceof FfmpegFailed)) throw error
     // Where there is no room, what did not come out says nothing about the footage.
     const isFull = making.full || !(await engines.scratch.hasRoomFor(0))
@@ -372,5 +352,26 @@ export const makeRendition = async (
       const path = `${making.source.folder}/${name}`
       if (path !== making.source.path) await rm(path, { recursive: true, force: true })
     }
+  }
+}
+
+/**
+ * Makes a rendition in place of the one of its kind: under an id of its own, so that of two attempts only one is ever whole.
+ * One that is whole is watched until then, and stays if no other comes of it. Answers false when the footage does not let
+ * itself be shown this way, which is noted in words.
+ */
+export const makeRendition = async (
+  engines: Engines,
+  subject: Subject,
+  kind: RenditionKind,
+  copyVideo: boolean,
+  run: Job,
+): Promise<boolean> => {
+  try {
+    return await makeOnce(engines, subject, kind, copyVideo, run)
+  } catch (error) {
+    if (!(error instanceof SoundHole)) throw error
+    const plan = withSoundApart(subject.plan, subject.packets)
+    return await makeOnce(engines, { ...subject, plan }, kind, copyVideo, run)
   }
 }

@@ -11,7 +11,10 @@ import { frameSeconds, longest, type Plan } from './plan.ts'
 export type Packets = {
   /** The pictures may stay as they are: no edit list leaves out the first, and they say when they are shown. */
   copyable: boolean
-  /** Seconds from the beginning of the recording to its end; undefined where that cannot be found out. */
+  /**
+   * Seconds from the beginning of the recording to its end; undefined where that cannot be found out, as in a transport or
+   * program stream: a clock that jumps in it is put right as it is read.
+   */
   end: number | undefined
   /** The same of the picture alone. */
   pictureEnd: number | undefined
@@ -48,6 +51,7 @@ const lastSeconds = 5
 const longestPacket = 1
 /** So many frames may sound begin late or end early: it is cut into packets of its own. */
 const slack = 1.5
+const jumping = new Set(['mpegts', 'mpeg'])
 /** Later than any footage ends: the last key frame is looked for. */
 const farBeyond = 1e6
 
@@ -103,6 +107,7 @@ export const packetsOf = async (
   // A last picture that is to stand for long is there all the same as soon as it is shown.
   const pictureEnd = endIn(last, picture?.index, frame)
   const soundEnd = endIn(last, sound?.index, longestPacket)
+  const ends = [pictureEnd, soundEnd].filter((end) => end !== undefined)
   const pictures = packets.filter(({ stream_index }) => stream_index === picture?.index)
   const firstSound = packets.slice(0, firstPackets).find(({ stream_index }) => stream_index === sound?.index)
   const beginsLate = firstSound === undefined || startOf(firstSound) > slack * frame
@@ -110,16 +115,20 @@ export const packetsOf = async (
   return {
     copyable:
       pictures[0]?.flags.includes('D') !== true && pictures.every(({ pts_time }) => secondsOf(pts_time) !== null),
-    end: pictureEnd === undefined ? soundEnd : Math.max(pictureEnd, soundEnd ?? 0),
+    end: jumping.has(source.demuxer) || ends.length === 0 ? undefined : Math.max(...ends),
     pictureEnd,
     soundThroughout: picture === undefined || sound === undefined || !(beginsLate || endsEarly),
   }
 }
 
-/** The plan, once the original's packets were looked at. */
-export const asMeasured = (plan: Plan, { copyable, pictureEnd, soundThroughout }: Packets): Plan => ({
+/** The same plan with its sound made by itself. Where the end of the picture is not known, the sound ends where it does. */
+export const withSoundApart = (plan: Plan, { pictureEnd = 0 }: Pick<Packets, 'pictureEnd'>): Plan => ({
   ...plan,
-  copyVideo: plan.copyVideo && copyable,
-  copyAudio: plan.copyAudio && soundThroughout,
-  ...(soundThroughout || pictureEnd === undefined ? {} : { soundTo: Math.min(longest, pictureEnd) }),
+  soundTo: Math.min(longest, Math.max(0, pictureEnd)),
 })
+
+/** The plan, once the original's packets were looked at. */
+export const asMeasured = (plan: Plan, packets: Packets): Plan => {
+  const measured = { ...plan, copyVideo: plan.copyVideo && packets.copyable }
+  return packets.soundThroughout ? measured : withSoundApart(measured, packets)
+}

@@ -7,7 +7,10 @@ export type Plan = {
   /** A browser can decode the original's packets. */
   copyVideo: boolean
   copyAudio: boolean
-  /** Seconds until which silence follows the sound, where that does not last as long as the picture. */
+  /**
+   * Sound that begins late, ends early or has holes is made by itself, silent where there is none and up to this second: beside
+   * the picture ffmpeg would wait for it no longer than ten seconds, and lay the silence where the sound goes on.
+   */
   soundTo?: number
 }
 

@@ -1,11 +1,15 @@
-import { open } from 'node:fs/promises'
+import { open, readFile } from 'node:fs/promises'
 import { type Box, type Budget, boxesIn, childrenOf, contentOf, type ReadAt } from '../custody/examination/boxes.ts'
+import type { RenditionFacts } from '../engines/tables.ts'
+import { initName } from './commands.ts'
+import type { Piece as Listed } from './pieces.ts'
+import type { Piece } from './storing.ts'
 
 /** A track as the beginning that all pieces share tells of it: ticks a second, where its time begins, a sample's length. */
-type Track = { scale: number; zero: number; lasting: number }
+type Track = { kind: 'picture' | 'sound'; scale: number; zero: number; lasting: number }
 
 /** What the beginning of a rendition says: its tracks by their number. */
-export type Beginning = Map<number, Track>
+type Beginning = Map<number, Track>
 
 /** Nothing that ffmpeg writes about one piece is larger. */
 const mostBytes = 64 * 1024 * 1024
@@ -41,7 +45,7 @@ const zeroOf = (elst: Buffer, scale: number, movieScale: number): number => {
 }
 
 /** Reads `init.mp4`. */
-export const beginningIn = async (init: Buffer): Promise<Beginning> => {
+const beginningIn = async (init: Buffer): Promise<Beginning> => {
   const readAt = reading(init)
   const beginning: Beginning = new Map()
   const lasting = new Map<number, number>()
@@ -62,13 +66,15 @@ export const beginningIn = async (init: Buffer): Promise<Beginning> => {
     const number = tkhd.readUInt32BE(tkhd[0] === 1 ? 20 : 12)
     const scale = mdhd.readUInt32BE(mdhd[0] === 1 ? 20 : 12) || 1
     const zero = zeroOf(await contentAt(readAt, trak, 'edts', 'elst'), scale, movieScale)
-    beginning.set(number, { scale, zero, lasting: lasting.get(number) ?? 0 })
+    const kind =
+      (await contentAt(readAt, trak, 'mdia', 'hdlr')).toString('latin1', 8, 12) === 'soun' ? 'sound' : 'picture'
+    beginning.set(number, { kind, scale, zero, lasting: lasting.get(number) ?? 0 })
   }
   return beginning
 }
 
 /** How wide and high the picture is that `init.mp4` begins; neither where there is none. */
-export const sizeIn = async (init: Buffer): Promise<{ width?: number; height?: number }> => {
+const sizeIn = async (init: Buffer): Promise<{ width?: number; height?: number }> => {
   const readAt = reading(init)
   const file: Box = { type: 'file', start: 0, body: 0, end: init.length, cut: false }
   const { moov } = await childrenOf(readAt, file, ['moov'], unlimited())
@@ -88,8 +94,16 @@ const headOf = (tfhd: Buffer): { number: number; lasting: number | undefined } =
   return { number: tfhd.readUInt32BE(4), lasting: (flags & 0x8) !== 0 ? tfhd.readUInt32BE(at) : undefined }
 }
 
-/** A run of samples that begins at this tick: where the next would, and where the last to be shown ends. */
-const runFrom = (trun: Buffer, from: number, lasting: number): { next: number; end: number } => {
+/** Of sound, in seconds: a sample that claims to last longer has a hole after it. */
+const longestSound = 1
+
+type Ran = { next: number; end: number; longest: number }
+
+/**
+ * A run of samples that begins at this tick: where the next would, where the last to be shown ends if none lasts longer than
+ * `most`, and how long the longest does.
+ */
+const runFrom = (trun: Buffer, from: number, lasting: number, most: number): Ran => {
   const flags = trun.readUInt32BE(0) & 0xffffff
   const signed = trun[0] === 1
   const has = (flag: number) => (flags & flag) !== 0
@@ -97,20 +111,27 @@ const runFrom = (trun: Buffer, from: number, lasting: number): { next: number; e
   const width = [0x100, 0x200, 0x400, 0x800].filter(has).length * 4
   let next = from
   let end = from
+  let longest = 0
   for (let left = trun.readUInt32BE(4); left > 0 && at + width <= trun.length; left -= 1) {
     const ticks = has(0x100) ? trun.readUInt32BE(at) : lasting
     const late = at + width - 4
     const by = has(0x800) ? (signed ? trun.readInt32BE(late) : trun.readUInt32BE(late)) : 0
-    end = Math.max(end, next + by + ticks)
+    end = Math.max(end, next + by + Math.min(ticks, most))
+    longest = Math.max(longest, ticks)
     next += ticks
     at += width
   }
-  return { next, end }
+  return { next, end, longest }
 }
 
-/** When a piece of so many bytes ends, in seconds of the recording's time: the end of whichever track goes on longer. */
-const endOf = async (readAt: ReadAt, length: number, beginning: Beginning): Promise<number> => {
-  let latest = 0
+/** In seconds of the recording's time. `longest` is of one sample. */
+type Span = { start: number; end: number; longest: number }
+
+/** From where to where there is a picture, and sound, in a piece. */
+type Spans = { picture?: Span; sound?: Span }
+
+const spansIn = async (readAt: ReadAt, length: number, beginning: Beginning): Promise<Spans> => {
+  const spans: Spans = {}
   for await (const moof of boxesIn(readAt, 0, length, unlimited())) {
     if (moof.type !== 'moof' || moof.cut) continue
     for await (const traf of boxesIn(readAt, moof.body, moof.end, unlimited())) {
@@ -121,26 +142,82 @@ const endOf = async (readAt: ReadAt, length: number, beginning: Beginning): Prom
       const { number, lasting } = headOf(tfhd)
       const track = beginning.get(number)
       if (track === undefined) continue
+      const { kind, zero, scale } = track
+      const secondsAt = (ticks: number) => (ticks - zero) / scale
       let at = tfdt[0] === 1 && tfdt.length >= 12 ? Number(tfdt.readBigUInt64BE(4)) : tfdt.readUInt32BE(4)
       for await (const trun of boxesIn(readAt, traf.body, traf.end, unlimited())) {
         const run = trun.type === 'trun' ? await contentOf(readAt, trun, mostBytes) : Buffer.alloc(0)
         if (run.length < 8) continue
-        const { next, end } = runFrom(run, at, lasting ?? track.lasting)
-        latest = Math.max(latest, (end - track.zero) / track.scale)
+        const most = kind === 'sound' ? longestSound * scale : Number.POSITIVE_INFINITY
+        const { next, end, longest } = runFrom(run, at, lasting ?? track.lasting, most)
+        const before = spans[kind] ?? { start: secondsAt(at), end: 0, longest: 0 }
+        spans[kind] = {
+          start: before.start,
+          end: Math.max(before.end, secondsAt(end)),
+          longest: Math.max(before.longest, longest / scale),
+        }
         at = next
       }
     }
   }
-  return latest
+  return spans
 }
 
 /** The same of a file. */
-export const endOfFile = async (path: string, beginning: Beginning): Promise<number> => {
+const spansOf = async (path: string, beginning: Beginning): Promise<Spans> => {
   await using file = await open(path)
   const { size } = await file.stat()
   const readAt: ReadAt = async (offset, length) => {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.min(length, size)), 0, undefined, offset)
     return buffer.subarray(0, bytesRead)
   }
-  return await endOf(readAt, size, beginning)
+  return await spansIn(readAt, size, beginning)
+}
+
+/** Sound has a hole beside the picture: no player goes on where one of them is missing. */
+export class SoundHole extends Error {}
+
+/** Seconds by which a piece's sound may end after its picture without going on. */
+const soundEdge = 0.1
+
+/**
+ * The pieces that ffmpeg lists, each as long as what is in it: ffmpeg counts pictures alone, so that sound which goes on after
+ * them would be heard without a trace. Of the last one it only guesses the length. `next` throws a SoundHole where pictures
+ * go on for a second or more without sound, unless the sound is `whole`.
+ */
+export const timed = (folder: string, { whole }: { whole: boolean }) => {
+  let beginning: Beginning | undefined
+  let size: RenditionFacts = {}
+  let listed = 0
+  let at = 0
+  let heard = 0
+
+  const refuseHole = (tracks: Beginning, { picture, sound }: Spans): void => {
+    const hasBoth = new Set([...tracks.values()].map(({ kind }) => kind)).size === 2
+    if (!hasBoth || whole) return
+    const begins = sound === undefined ? heard : sound.start
+    if (begins - heard > longestSound || (sound?.longest ?? 0) > longestSound) throw new SoundHole()
+    heard = Math.max(heard, sound?.end ?? 0)
+    if ((picture?.end ?? 0) - heard > longestSound) throw new SoundHole()
+  }
+
+  return {
+    end: () => at,
+    size: () => size,
+    next: async ({ name, duration }: Listed, isLast: boolean): Promise<Omit<Piece, 'number'>> => {
+      if (beginning === undefined) {
+        const init = await readFile(`${folder}/${initName}`)
+        beginning = await beginningIn(init)
+        size = await sizeIn(init)
+      }
+      const start = at
+      listed += isLast ? 0 : duration
+      const spans = await spansOf(`${folder}/${name}`, beginning)
+      refuseHole(beginning, spans)
+      const end = Math.max(spans.picture?.end ?? 0, spans.sound?.end ?? 0)
+      // Sound is cut where its own frames end, a moment beside the picture.
+      at = Math.max(at, isLast || end - listed > soundEdge ? end : listed)
+      return { name, start, duration: at - start }
+    },
+  }
 }

@@ -57,8 +57,10 @@ export const stateAt = async (engines: Engines, token: string, active = false) =
   const howFar = (kind: 'hls' | 'proxy') => {
     const found = moving.find((rendition) => rendition.kind === kind)
     if (found === undefined) return null
-    const { state, progress } = found
-    return { state, progress, playable: isPlayable(found), complete: isPlayable(found) && isComplete(found) }
+    const { state, progress, facts: made } = found
+    const complete = isPlayable(found) && isComplete(found)
+    const end = made.shownTo === undefined ? {} : { shownTo: made.shownTo }
+    return { state, progress, playable: isPlayable(found), complete, ...end }
   }
   const { recording, camera, officer, filename, duration, flags } = facts
   const picture = facts.tracks.some(({ kind }) => kind === 'video')

@@ -90,6 +90,9 @@ const HowFar = orNull(
     complete: Type.Boolean({
       description: 'Whether all of it can; what is owed once more can until a new one takes its place',
     }),
+    shownTo: Type.Optional(
+      Type.Number({ description: 'Seconds at which it ends before the recording does: the rest cannot be decoded' }),
+    ),
   }),
 )
 

@@ -6,6 +6,7 @@ import {
   posterWork,
   proxyWork,
   sheetName,
+  soundWork,
   storyboardInterval,
   storyboardWork,
 } from '../../src/renditions/commands.ts'
@@ -98,9 +99,16 @@ test.for<[string, string, string]>([
     `${start} ${reading} -map 0:V:0? -map 0:a:0? ${only} -c:v copy ${sound('128k')} ${pieces}`,
   ],
   [
-    'with sound that ends before the picture does',
-    said(hlsWork(source, { ...planOf(video(), audio()), copyAudio: false, soundTo: 9.5 }, true)),
-    `${start} ${reading} -map 0:V:0? -map 0:a:0? ${only} -c:v copy ${sound('128k')},apad=whole_dur=9.500 ${pieces}`,
+    'sound by itself, where it does not last as long as the picture',
+    said(
+      soundWork(source, { ...planOf(video(), audio()), soundTo: 9.5 }, 'proxy') ?? proxyWork(source, planOf(audio())),
+    ),
+    `${start} -dts_delta_threshold 86400 ${reading} -map 0:a:0 -vn ${only} ${sound('96k')},apad=whole_dur=9.500 -f mp4 file:sound.mp4`,
+  ],
+  [
+    'with the sound that was made so',
+    said(hlsWork(source, { ...planOf(video(), audio()), soundTo: 9.5 }, true)),
+    `${start} ${reading} ${reading.replace('original', 'sound.mp4')} -map 0:V:0 -map 1:a:0 ${only} -c:v copy -c:a copy ${pieces}`,
   ],
   [
     'without sound',

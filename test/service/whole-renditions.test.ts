@@ -14,7 +14,7 @@ import { openServed, segmentAt } from '../../src/viewings/watching.ts'
 import { someone } from '../catalogued.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
 import { aDock, problemOf, runOf, sendFile } from '../footsteps.ts'
-import { ffmpeg, ffprobe, joined, pictures, type Shown, show, shownOf } from '../shown.ts'
+import { ffmpeg, ffprobe, flashAndBeep, joined, pictures, type Shown, show, shownOf } from '../shown.ts'
 
 let engines: TestEngines
 let dock: Uploader
@@ -130,15 +130,18 @@ test.for<[string, string[], string[]]>([
   },
 )
 
-test('what ends before the footage does is not called ready', async () => {
+test('what cannot be decoded to its end is shown as far as it can be, and says so', async () => {
   const words = ['-c:v', 'png', '-movflags', '+faststart']
   await ffmpeg(...picture(8), ...words, at('sound-end.mov'))
   const bytes = await readFile(at('sound-end.mov'))
   // Its last pictures are all there by the index, and cannot be read.
   await writeFile(at('spoilt-end.mov'), bytes.fill(0, Math.floor(bytes.length * 0.6)))
-  const recording = await show(engines, dock, at('spoilt-end.mov'))
-  const hls = (await shownOf(engines, recording)).get('hls')
-  expect(hls?.row).toMatchObject({ state: 'failed', failure: expect.stringContaining('can be downloaded') })
+  const { recording, hls } = await shownWhole('spoilt-end.mov')
+  expect(hls.row.facts.shownTo).toBeGreaterThan(4)
+  expect(hls.row.facts.shownTo).toBeLessThan(6)
+  const { playerUrl } = await openViewing(engines, investigator, recording, 'to see how far it goes')
+  const { playable } = await stateAt(engines, playerUrl.split('/').at(-2) ?? '')
+  expect(playable.hls?.shownTo).toBe(hls.row.facts.shownTo)
 })
 
 /** Seconds of the recording's time, as the packets have it. */
@@ -176,3 +179,71 @@ test.for<[string, string, string[], number]>([
     }
   },
 )
+
+const slow = ['-f', 'lavfi', '-i', 'testsrc2=s=860x500:r=5:d=30']
+const slowly = ['-c:v', 'libx264', '-preset', 'ultrafast', '-g', '10', '-pix_fmt', 'yuv420p', '-c:a', 'aac']
+test.for<[string, string, string[]]>([
+  ['ends long before the picture', 'long-early.mp4', [...slow, ...sound(4), ...slowly]],
+  ['begins long after it', 'long-late.mp4', [...slow, '-itsoffset', '14', ...sound(16), ...slowly]],
+  ['has a hole', 'hole.mp4', [...slow, ...sound(30), ...slowly, '-af', "aselect='not(between(t,4,17))'"]],
+  ['has a hole, in Matroska', 'hole.mkv', [...slow, ...sound(30), ...slowly, '-af', "aselect='not(between(t,4,17))'"]],
+  ['has not one packet', 'mute.mkv', [...slow, ...sound(30), ...slowly, '-af', 'aselect=0']],
+])('where sound %s, every piece has as much of it as of the picture', async ([, name, words]) => {
+  await ffmpeg(...words, at(name))
+  const { recording, hls } = await shownWhole(name)
+  expect(hls.row.facts.method).toBe('remux')
+  const { hls: whole, proxy } = Object.fromEntries(await shownOf(engines, recording))
+  for (const shown of [whole, proxy]) {
+    expect(shown?.row.state).toBe('ready')
+    const [init, ...pieces] = shown?.objects ?? []
+    for (const piece of pieces) {
+      const file = await joined(
+        engines,
+        shown && { ...shown, objects: [init, piece].flatMap((one) => one ?? []) },
+        at('p'),
+      )
+      const [seen, heard] = [await spanOf(file, 'v'), await spanOf(file, 'a')]
+      expect(Math.abs(heard.from - seen.from), `${piece.name} begins`).toBeLessThan(0.5)
+      expect(Math.abs(heard.to - seen.to), `${piece.name} ends`).toBeLessThan(0.5)
+      expect(Math.abs(seen.to - seen.from - piece.duration)).toBeLessThan(0.5)
+    }
+    expect(Math.abs(lasts(shown) - 30)).toBeLessThan(0.5)
+  }
+})
+
+test.for([
+  ['has a hole', 'step-hole.mp4', 20, ['-af', "aselect='not(between(t,3,16))'"]],
+  ['has a hole, in a transport stream', 'step-hole.ts', 20, ['-af', "aselect='not(between(t,3,16))'"]],
+  ['ends early', 'step-early.mov', 2, ['-af', 'atrim=end=5']],
+  ['begins late', 'step-late.mkv', 20, ['-af', 'atrim=start=14']],
+] as const)('where sound %s, it stays in step with the picture', async ([, name, second, words]) => {
+  const when = `between(t,${second},${second}.4)`
+  const flash = `color=black:s=320x240:r=25:d=26,drawbox=color=white:t=fill:enable='${when}'`
+  const beep = `aevalsrc='if(${when},0.8*sin(2*PI*1000*t),0)':s=48000:d=26`
+  await ffmpeg('-f', 'lavfi', '-i', flash, '-f', 'lavfi', '-i', beep, ...reordered, '-c:a', 'aac', ...words, at(name))
+  const { hls, file } = await shownWhole(name)
+  expect(hls.row.facts).toMatchObject({ method: 'remux', soundApart: true })
+  const found = await flashAndBeep(file)
+  expect(Math.abs(found.flash - found.beep)).toBeLessThan(0.04)
+  expect(Math.abs(found.flash - second)).toBeLessThan(0.05)
+})
+
+test('a transport stream whose clock jumps ahead is shown', async () => {
+  for (const [part, from] of [
+    ['one', 0],
+    ['two', 60],
+  ] as const)
+    await ffmpeg(
+      ...picture(8),
+      ...sound(8),
+      ...reordered,
+      '-c:a',
+      'aac',
+      '-output_ts_offset',
+      `${from}`,
+      at(`${part}.ts`),
+    )
+  await writeFile(at('jump.ts'), Buffer.concat([await readFile(at('one.ts')), await readFile(at('two.ts'))]))
+  const { hls } = await shownWhole('jump.ts')
+  expect(Math.abs(lasts(hls) - 16)).toBeLessThan(1)
+})

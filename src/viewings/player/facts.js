@@ -28,6 +28,14 @@ const tracksInWords = ({ video, audio }) => {
   ]
 }
 
+/** Where nothing can be shown of the end. @param {import('./viewing.js').Viewing['playable']} playable */
+const endInWords = ({ hls, proxy }) => {
+  const shownTo = hls?.shownTo ?? proxy?.shownTo
+  if (shownTo === undefined) return []
+  const text = `What follows ${position(shownTo)} is damaged and could not be decoded here. The original is kept unaltered and can be downloaded.`
+  return [{ title: 'Its end is not shown.', text }]
+}
+
 /** What scrolls by itself must be reached by the keyboard; what does not should not be in its way. */
 export const reachWhatScrolls = () => {
   const side = element('side', HTMLElement)
@@ -49,7 +57,7 @@ const watchedInWords = (watched, length) => {
 }
 
 /** @param {import('./viewing.js').Viewing} viewing @param {number} length of the recording in seconds */
-export const showFacts = ({ recording, reason, viewer, expiresAt, watched }, length) => {
+export const showFacts = ({ recording, reason, viewer, expiresAt, watched, playable }, length) => {
   const start = new Date(recording.correctedAt)
   const when = `${clockDate(start)}, ${clockTime(start)} ${clockZone(start)}`
   document.title = `Camera ${recording.camera}, ${when} · Exhibit`
@@ -73,7 +81,7 @@ export const showFacts = ({ recording, reason, viewer, expiresAt, watched }, len
   write('camera-clock', differs ?? '')
 
   const flags = element('flags', HTMLElement)
-  const facts = [...tracksInWords(recording.notPlayed), ...recording.flags.map(flagInWords)]
+  const facts = [...endInWords(playable), ...tracksInWords(recording.notPlayed), ...recording.flags.map(flagInWords)]
   const wanted = JSON.stringify(facts)
   if (flags.dataset.shown === wanted) return
   flags.dataset.shown = wanted

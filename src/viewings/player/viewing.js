@@ -3,7 +3,7 @@
 
 /**
  * @typedef {'owed' | 'working' | 'ready' | 'failed'} State
- * @typedef {{ state: State; progress: number; playable: boolean; complete: boolean }} Playable
+ * @typedef {{ state: State; progress: number; playable: boolean; complete: boolean; shownTo?: number }} Playable
  * @typedef {{
  *   id: string
  *   recording: {
