@@ -26,10 +26,30 @@ const segments = ({ folder }: Source): string[] => [
 const evenSquare = "scale='trunc(iw*sar/2)*2':'trunc(ih/2)*2',setsar=1"
 const progressive = 'yadif=mode=send_frame:deint=interlaced'
 
+/**
+ * Where sound is first, black pictures stand until the first one of the footage: an empty edit in their place, as ffmpeg writes
+ * it, not every player heeds. How many, and where they end, is known by the rate alone.
+ */
+const blackUntil = ({ pictureFrom = 0, video }: Plan): string => {
+  if (pictureFrom === 0) return ''
+  const rate = video?.frameRate ?? 25
+  const count = Math.max(1, Math.floor(pictureFrom * rate))
+  const cut = `trim=start=${(pictureFrom - 0.001).toFixed(3)},setpts=PTS-STARTPTS`
+  const black = `fps=${rate.toFixed(3)},tpad=start=${count}:color=black`
+  return `,${cut},${black},setpts='if(lt(N,${count}),PTS,PTS-${count}/(FR*TB)+${pictureFrom.toFixed(3)}/TB)'`
+}
+
 /** H.264 that every browser plays, a key frame where each piece begins, frames at the times they had. */
-const encodeVideo = (filters: string, quality: number): string[] => [
+const encodeVideo = (plan: Plan, filters: string, quality: number): string[] => [
   ...['-c:v', 'libx264', '-preset', 'veryfast', '-crf', String(quality), '-profile:v', 'high', '-pix_fmt', 'yuv420p'],
-  ...['-vf', filters, '-fps_mode', 'vfr', '-force_key_frames', `expr:gte(t,n_forced*${segmentSeconds})`],
+  ...[
+    '-vf',
+    `${filters}${blackUntil(plan)}`,
+    '-fps_mode',
+    'vfr',
+    '-force_key_frames',
+    `expr:gte(t,n_forced*${segmentSeconds})`,
+  ],
 ]
 
 /** Sound that drifts is laid where its times say, so that it stays with the picture. */
@@ -85,7 +105,7 @@ const audioOptions = (source: Source, plan: Plan, kind: 'hls' | 'proxy', copied:
 
 /** The original's packets, where a browser plays them, in pieces; what it does not play is encoded anew. */
 export const hlsWork = (source: Source, plan: Plan, copyVideo: boolean): FfmpegWork => {
-  const video = copyVideo ? ['-c:v', 'copy'] : encodeVideo(`${progressive},${evenSquare}`, 21)
+  const video = copyVideo ? ['-c:v', 'copy'] : encodeVideo(plan, `${progressive},${evenSquare}`, 21)
   const { inputs, maps } = tracks(source, plan)
   const options = [
     ...maps,
@@ -108,7 +128,7 @@ export const proxyWork = (source: Source, plan: Plan): FfmpegWork => {
   const options = [
     ...maps,
     ...noMetadata,
-    ...encodeVideo(filters, 26),
+    ...encodeVideo(plan, filters, 26),
     ...audioOptions(source, plan, 'proxy', false),
     ...segments(source),
   ]

@@ -18,6 +18,8 @@ export type Packets = {
   end: number | undefined
   /** The same of the picture alone. */
   pictureEnd: number | undefined
+  /** Seconds at which the first picture that can be decoded is shown, where sound begins before it; else 0. */
+  pictureFrom: number
   /** Whether there is sound for as long as there is a picture: no player goes on where one of them is missing. */
   soundThroughout: boolean
 }
@@ -88,7 +90,7 @@ export const packetsOf = async (
 ): Promise<Packets> => {
   const answer = await ask(ffmpeg, source, recording, signal)
   if (!Value.Check(Answer, answer))
-    return { copyable: false, end: undefined, pictureEnd: undefined, soundThroughout: true }
+    return { copyable: false, end: undefined, pictureEnd: undefined, pictureFrom: 0, soundThroughout: true }
   const { packets, streams, format } = answer
   const picture = streams.find((one) => one.codec_type === 'video' && (one.disposition?.attached_pic ?? 0) === 0)
   const sound = streams.find((one) => one.codec_type === 'audio')
@@ -111,12 +113,18 @@ export const packetsOf = async (
   const pictures = packets.filter(({ stream_index }) => stream_index === picture?.index)
   const firstSound = packets.slice(0, firstPackets).find(({ stream_index }) => stream_index === sound?.index)
   const beginsLate = firstSound === undefined || startOf(firstSound) > slack * frame
+  const firstPicture = packets
+    .slice(0, firstPackets)
+    .find(({ flags, stream_index }) => stream_index === picture?.index && flags.includes('K'))
+  const soundFrom = firstSound === undefined ? Number.POSITIVE_INFINITY : Math.max(0, startOf(firstSound))
+  const from = firstPicture === undefined ? 0 : startOf(firstPicture)
   const endsEarly = pictureEnd !== undefined && (soundEnd ?? 0) < pictureEnd - slack * frame
   return {
     copyable:
       pictures[0]?.flags.includes('D') !== true && pictures.every(({ pts_time }) => secondsOf(pts_time) !== null),
     end: jumping.has(source.demuxer) || ends.length === 0 ? undefined : Math.max(...ends),
     pictureEnd,
+    pictureFrom: from - soundFrom > slack * frame ? from : 0,
     soundThroughout: picture === undefined || sound === undefined || !(beginsLate || endsEarly),
   }
 }
@@ -129,6 +137,8 @@ export const withSoundApart = (plan: Plan, { pictureEnd = 0 }: Pick<Packets, 'pi
 
 /** The plan, once the original's packets were looked at. */
 export const asMeasured = (plan: Plan, packets: Packets): Plan => {
-  const measured = { ...plan, copyVideo: plan.copyVideo && packets.copyable }
+  const { copyable, pictureFrom } = packets
+  const late = pictureFrom > 0 ? { pictureFrom } : {}
+  const measured = { ...plan, copyVideo: plan.copyVideo && copyable && pictureFrom === 0, ...late }
   return packets.soundThroughout ? measured : withSoundApart(measured, packets)
 }

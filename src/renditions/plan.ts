@@ -12,6 +12,8 @@ export type Plan = {
    * the picture ffmpeg would wait for it no longer than ten seconds, and lay the silence where the sound goes on.
    */
   soundTo?: number
+  /** Seconds after the sound at which the picture begins: it is black until then. Players begin both at once otherwise. */
+  pictureFrom?: number
 }
 
 const browserProfiles = new Set(['Baseline', 'Constrained Baseline', 'Main', 'High'])

@@ -14,7 +14,7 @@ import { openServed, segmentAt } from '../../src/viewings/watching.ts'
 import { someone } from '../catalogued.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
 import { aDock, problemOf, runOf, sendFile } from '../footsteps.ts'
-import { ffmpeg, ffprobe, flashAndBeep, joined, pictures, type Shown, show, shownOf } from '../shown.ts'
+import { bytesOf, ffmpeg, ffprobe, flashAndBeep, joined, pictures, type Shown, show, shownOf } from '../shown.ts'
 
 let engines: TestEngines
 let dock: Uploader
@@ -226,6 +226,36 @@ test.for([
   const found = await flashAndBeep(file)
   expect(Math.abs(found.flash - found.beep)).toBeLessThan(0.04)
   expect(Math.abs(found.flash - second)).toBeLessThan(0.05)
+})
+
+/** Of the tracks that a form begins, how many are to begin by an edit that is empty: not every player heeds one. */
+const emptyEdits = async (shown: Shown): Promise<number> => {
+  const init = await bytesOf(engines, shown, 'init.mp4')
+  let count = 0
+  for (let at = init.indexOf('elst'); at !== -1; at = init.indexOf('elst', at + 4)) {
+    const mediaTime = init[at + 4] === 1 ? Number(init.readBigInt64BE(at + 20)) : init.readInt32BE(at + 16)
+    if (mediaTime === -1) count += 1
+  }
+  return count
+}
+
+test.for([
+  ['MP4', 'behind.mp4', reordered],
+  ['a transport stream', 'behind.ts', reordered],
+  ['MJPEG', 'behind.mov', ['-c:v', 'mjpeg']],
+] as const)('where the picture begins after the sound, in %s, it is black until then', async ([, name, words]) => {
+  const flash = "color=gray:s=320x240:r=25:d=10,drawbox=color=white:t=fill:enable='between(t,6,6.4)'"
+  await ffmpeg('-f', 'lavfi', '-i', flash, ...words, at(`picture-${name}`))
+  const beep = "aevalsrc='if(between(t,7.6,8),0.8*sin(2*PI*1000*t),0)':s=48000:d=11.6"
+  const inputs = ['-itsoffset', '1.6', '-i', at(`picture-${name}`), '-f', 'lavfi', '-i', beep]
+  await ffmpeg(...inputs, '-c:v', 'copy', '-c:a', 'aac', at(name))
+  const { hls, file } = await shownWhole(name)
+  expect(hls.row.facts.method).toBe('transcode')
+  expect(await emptyEdits(hls)).toBe(0)
+  const found = await flashAndBeep(file)
+  expect(Math.abs(found.flash - found.beep)).toBeLessThan(0.04)
+  expect(Math.abs(found.flash - 7.6)).toBeLessThan(0.05)
+  expect((await spanOf(file, 'v')).from).toBe(0)
 })
 
 test('a transport stream whose clock jumps ahead is shown', async () => {
