@@ -15,7 +15,7 @@ import { serviceOf } from './simulations.ts'
 import { candidates, isBy } from './sources.ts'
 
 type Job = Pick<Run, 'jobId' | 'attempt' | 'cause' | 'signal' | 'progress' | 'fence'>
-/** `putOff`: how the store failed with single ones, which the next attempt tries again. */
+/** `putOff`: how the store failed with single ones, which the next attempt tries again, or the next purge. */
 type Working = {
   engines: Engines
   id: PurgeId
@@ -23,7 +23,7 @@ type Working = {
   held: number
   failed: number
   done: number
-  putOff: Problem[]
+  putOff: Map<RecordingId, Problem>
 }
 
 /** Items at once: each waits for the store and the database in turn. */
@@ -31,7 +31,7 @@ const atOnce = 4
 const pageSize = 200
 /** From this attempt on, what the store fails with alone keeps no purge from its end. */
 const lastTry = 6
-/** Where it fails with so many in one of the attempts before, it is the store that is away. */
+/** Where it fails with more in one attempt, whichever that is, it is the store that is away: throttled, or short of a disk. */
 const putOffAtMost = 20
 
 /**
@@ -43,7 +43,7 @@ const putOffAtMost = 20
 export const runPurge = async (engines: Engines, id: PurgeId, run: Job): Promise<Outcome> => {
   const purge = await purgeById(engines.db, id)
   if (purge?.state !== 'running') return skipped(purge)
-  const working: Working = { engines, id, run, held: 0, failed: 0, done: 0, putOff: [] }
+  const working: Working = { engines, id, run, held: 0, failed: 0, done: 0, putOff: new Map() }
   const wrongClock = await clocksInWords(engines)
   if (wrongClock !== undefined) return await end(working, wrongClock)
   for (let all = false; !all; ) {
@@ -53,8 +53,9 @@ export const runPurge = async (engines: Engines, id: PurgeId, run: Job): Promise
     await protectHidden(working)
   }
   if (!(await eraseOver(working))) return skipped(await purgeById(engines.db, id))
-  const [trouble] = working.putOff
-  if (trouble !== undefined) throw trouble
+  const [trouble] = working.putOff.values()
+  if (trouble !== undefined && run.attempt < lastTry) throw trouble
+  await leaveToNext(working)
   return await end(working, null)
 }
 
@@ -122,15 +123,22 @@ const troubleWithOne = async ({ store }: Engines, error: unknown): Promise<Probl
 const leave = async (working: Working, id: RecordingId, error: unknown): Promise<void> => {
   const { engines, id: purge, putOff, run } = working
   if (error instanceof Spent || run.signal.aborted) throw error
-  const trouble = isOutage(error) ? await troubleWithOne(engines, error) : undefined
-  if (isOutage(error) && trouble === undefined) throw error
-  if (trouble !== undefined && run.attempt < lastTry) {
-    if (putOff.push(trouble) > putOffAtMost) throw error
+  if (!isOutage(error)) {
+    working.failed += 1
+    await complain(engines, { id: purge, run }, id, wordsOf(error))
     return
   }
-  working.failed += 1
-  const why = trouble === undefined ? wordsOf(error) : 'The store answers, and fails with this recording each time.'
-  await complain(engines, { id: purge, run }, id, why)
+  const trouble = await troubleWithOne(engines, error)
+  if (trouble === undefined || putOff.set(id, trouble).size > putOffAtMost) throw error
+}
+
+/** Not before all were tried: only then is it known that the store fails with these alone. */
+const leaveToNext = async (working: Working): Promise<void> => {
+  const { engines, id: purge, putOff, run } = working
+  for (const id of putOff.keys()) {
+    working.failed += 1
+    await complain(engines, { id: purge, run }, id, 'The store answers, and fails with this recording each time.')
+  }
 }
 
 /** Works at several items at once; what goes wrong with one is said there and hinders no other, unless it is an outage. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
-import { type CameraSerial, newId, type RecordingId } from '../../src/base/ids.ts'
+import type { CameraSerial, RecordingId } from '../../src/base/ids.ts'
 import { readBundle } from '../../src/bundles/actions.ts'
 import { bundleKey } from '../../src/bundles/bundle.ts'
 import { acceptRecording, clearRecording } from '../../src/custody/disputes.ts'
@@ -9,15 +9,13 @@ import { uploadReceipt } from '../../src/custody/receipts.ts'
 import { requestDownload } from '../../src/downloads/actions.ts'
 import { explainDate, readErasure } from '../../src/retention/dates.ts'
 import { approveDeletion, askDeletion, readmit, restore, withdrawDeletion } from '../../src/retention/decisions.ts'
-import { erase } from '../../src/retention/erasing.ts'
-import { Spent } from '../../src/retention/hiding.ts'
 import { runPurge } from '../../src/retention/purge.ts'
-import { abandonPurge, readPurge, startPurge } from '../../src/retention/purges.ts'
+import { readPurge, startPurge } from '../../src/retention/purges.ts'
 import { originalKey } from '../../src/uploads/upload.ts'
 import { aBundleOf } from '../case-files.ts'
 import { entriesAbout, kept, someone } from '../catalogued.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
-import { arrivesLate, type Fault, type FaultyStore, faultyStore, refuses } from '../faulty-store.ts'
+import { type Fault, type FaultyStore, faultyStore, refuses } from '../faulty-store.ts'
 import { actionsOn, aDock, codeOf, digestOf, runOf, sendFile, take } from '../footsteps.ts'
 import {
   caseWith,
@@ -76,17 +74,6 @@ const overdue = async (): Promise<RecordingId> => {
   clock.ahead = 40 * day
   await locksOver(engines)
   return id
-}
-
-/** Several of them, of one purge. */
-const overdueOf = async (count: number): Promise<RecordingId[]> => {
-  const ids: RecordingId[] = []
-  for (let n = 0; n < count; n++)
-    ids.push(await kept(engines, randomBytes(64), { recordedAt: new Date(clock.now().getTime() - 9 * day) }))
-  expect(await purged(engines)).toMatchObject({ hidden: count })
-  clock.ahead = 40 * day
-  await locksOver(engines)
-  return ids
 }
 
 const itemOf = async (id: RecordingId) =>
@@ -184,63 +171,6 @@ describe('an erasure that the store does not carry out', () => {
     trap.lift()
     expect(await ran(engines, purge)).toMatchObject({ state: 'done', erased: 1, failed: 0 })
     expect(await statusOf(engines, id)).toBe('erased')
-  })
-
-  test('of one object that the store always fails with hinders no other, and is left to the next purge after some attempts', async () => {
-    const [bad = newId<RecordingId>(), good = newId<RecordingId>()] = await overdueOf(2)
-    const before = await alarms()
-    store.on(
-      'other',
-      onlyWhere((method, url) => isDelete(method) && url.includes(bad), refuses(500, 'InternalError')),
-    )
-    const purge = await startPurge(engines, null)
-    expect(await codeOf(runPurge(engines, purge, runOf()))).toBe('store-unavailable')
-    expect([await statusOf(engines, bad), await statusOf(engines, good)]).toEqual(['grace', 'erased'])
-    expect([(await readPurge(engines, purge)).state, await alarms()]).toEqual(['running', before])
-    await runPurge(engines, purge, runOf({ attempt: 6 }))
-    expect(await readPurge(engines, purge)).toMatchObject({ state: 'done', erased: 1, failed: 1 })
-    const why = 'The store answers, and fails with this recording each time.'
-    expect(await itemOf(bad)).toMatchObject({ state: 'erasing', said: why })
-    expect((await entriesAbout(engines, bad)).at(-1)).toMatchObject({
-      action: 'recording.erasure-failed',
-      outcome: 'failed',
-      detail: { purge, why },
-    })
-    expect(await alarms()).toBe(before + 1)
-    store.heal()
-    expect(await purged(engines)).toMatchObject({ state: 'done', erased: 1, failed: 0 })
-  })
-
-  test('is no trouble of the one object where the store is away, in whichever attempt', async () => {
-    const ids = await overdueOf(2)
-    const purge = await startPurge(engines, null)
-    store.on('facts', refuses(503))
-    store.on('other', onlyWhere(isDelete, refuses(503)))
-    expect(await codeOf(runPurge(engines, purge, runOf({ attempt: 60 })))).toBe('store-unavailable')
-    store.heal()
-    expect(await ran(engines, purge)).toMatchObject({ state: 'done', erased: 2, failed: 0 })
-    for (const id of ids) expect(await statusOf(engines, id)).toBe('erased')
-  })
-
-  test('in a purge that is given up at work goes to its end where it was begun, and is not begun elsewhere', async () => {
-    const ids = await overdueOf(6)
-    const gate = Promise.withResolvers<void>()
-    const { met } = store.on('other', onlyWhere(isDelete, arrivesLate(gate.promise)))
-    const purge = await startPurge(engines, null)
-    const work = runPurge(engines, purge, runOf())
-    await met
-    await abandonPurge(engines, people.supervisor, purge, 'the policy was a mistake')
-    gate.resolve()
-    expect(await work).toEqual({ outcome: 'skipped', because: 'the purge is abandoned' })
-    const states = await Promise.all(ids.map(async (id) => (await itemOf(id)).state))
-    expect(new Set(states)).toEqual(new Set(['erased', 'grace']))
-    for (const [n, id] of ids.entries()) {
-      expect(await stored(engines, id)).toHaveLength(states[n] === 'erased' ? 0 : 1)
-      if (states[n] === 'grace') await expect(erase(engines, { id: purge, run: runOf() }, id)).rejects.toThrow(Spent)
-    }
-    const erased = states.filter((state) => state === 'erased').length
-    expect(await readPurge(engines, purge)).toMatchObject({ state: 'abandoned', erased })
-    expect(await purged(engines)).toMatchObject({ state: 'done', erased: ids.length - erased })
   })
 
   test('hides all the same where the store refuses to protect it, and protects it later', async () => {
