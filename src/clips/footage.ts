@@ -129,7 +129,7 @@ const fromWhole = async ({ ffmpeg }: Engines, source: Source, range: Range, { si
   if (begun.length === 0) throw new FfmpegFailed('no frame can be decoded', 'content', '')
   const zero = begun.reduce((least, { pts }) => Math.min(least, pts), Number.POSITIVE_INFINITY)
   const look: Look = async (interval, seconds) => framesOf(await probe(askForFrames(interval), seconds))
-  const { wanted, after, seek } = await framesOfRange(look, zero, timeBase, range)
+  const { wanted, after, seek } = await framesOfRange(look, zero, streams, range)
   if (wanted.length === 0) throw new NoFrame()
   return {
     ...{ source, streams, zero, wanted, after, seek },

@@ -75,11 +75,27 @@ const longGroups = (what: string, name: string, words: string[]): Source => ({
   ],
   method: 'encoded',
 })
+/** A frame a second, so late that its beginning is further away than an entrance is looked for. */
+const unmarked = (what: string, name: string, words: string[]): Source => ({
+  what: `${what}, late in a long recording`,
+  name,
+  words: [...picture('1', ',scale=160:90:flags=neighbor', 1120), '-c:v', 'libx264', '-preset', 'ultrafast', ...words],
+  asks: [{ what: 'its last minute', range: () => [1050, 1110] }],
+  method: 'encoded',
+})
 /** Containers and what is rarer last. */
 const sources: Source[] = [
   longGroups('H.264 in a transport stream', 'long.ts', [...h264, ...aac]),
   longGroups('MPEG-2 in a programme stream', 'long.mpg', [
     ...['-c:v', 'mpeg2video', '-bf', '2', '-q:v', '4', '-sc_threshold', '1000000000', '-c:a', 'mp2'],
+  ]),
+  unmarked('H.264 that is entered where nothing says so', 'unmarked.ts', [
+    ...['-bf', '2', '-x264-params', 'open-gop=1:keyint=10:min-keyint=10:scenecut=0'],
+    ...['-bsf:v', 'filter_units=remove_types=6'],
+  ]),
+  unmarked('H.264 that is refreshed bit by bit', 'refreshed.ts', [
+    '-x264-params',
+    'intra-refresh=1:keyint=10:bframes=0',
   ]),
   {
     what: 'H.264 without B-frames',
@@ -159,6 +175,9 @@ const sources: Source[] = [
     asks: edges,
     method: 'encoded',
   },
+  longGroups('MPEG-4 part 2 in a transport stream', 'mpeg4.ts', [
+    ...['-c:v', 'mpeg4', '-q:v', '3', '-bf', '2', '-sc_threshold', '1000000000', ...aac],
+  ]),
   {
     what: 'MJPEG in AVI at 29.97 a second without sound',
     name: 'mjpeg.avi',
@@ -225,7 +244,7 @@ const made = async (reached: Engines, { name, words, again }: Source) => {
 }
 
 describe('a clip holds the frames of its range, each at its time, and no other', () => {
-  test.for(someOf(10, sources))('of $what', async (source) => {
+  test.for(someOf(12, sources))('of $what', async (source) => {
     const { recording, frames } = await made(engines, source)
     const nth = (frame: number) => Number((frames[frame]?.t ?? Number.NaN).toFixed(6))
     const check = async ({ what, range }: Ask): Promise<void> => {
