@@ -40,8 +40,9 @@ export const framesOfRange = async (
   const at = ({ pts }: DecodedFrame) => secondsFrom(zero, pts, base)
   const entrance = (moment: number, back: number) => (moment > back ? clock + moment - back : null)
   const isBy = (moment: number, frame: DecodedFrame) => micros(at(frame)) <= micros(moment)
+  const isFrom = (moment: number, frame: DecodedFrame) => micros(at(frame)) >= micros(moment)
   const since = (moment: number, frames: DecodedFrame[]) =>
-    frames.flatMap((frame) => (micros(at(frame)) >= micros(moment) ? [frame.pts] : [])).join()
+    frames.flatMap((frame) => (isFrom(moment, frame) ? [frame.pts] : [])).join()
   /** The further look came in elsewhere, both by the moment, and from then on they list the same. */
   const agree = (moment: number, near: DecodedFrame[], far: DecodedFrame[]): boolean => {
     const [first, earlier] = [near[0], far[0]]
@@ -74,7 +75,9 @@ export const framesOfRange = async (
   for (let from = range.start; from < range.end; ) {
     const to = Math.min(range.end, from + length)
     const found = await listed(Math.min(from, known), to)
-    for (const frame of found) frames.set(frame.pts, frame)
+    // Where few frames have a time stamp, those right after an entrance have guessed times: each piece gives its own alone.
+    for (const frame of found)
+      if (isFrom(from, frame) && (to === range.end || !isFrom(to, frame))) frames.set(frame.pts, frame)
     known = found.reduce((latest, frame) => Math.max(latest, at(frame)), range.start)
     // Over a gap, and past the end, in ever longer strides.
     length = known < from ? length * 2 : pieceSeconds

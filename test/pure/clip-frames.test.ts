@@ -49,6 +49,15 @@ test('frames after a long gap are found, and past the end the search comes to it
   expect(from.length).toBeLessThan(30)
 })
 
+test('times that are guessed right after the entrance of a piece are none of the piece before it', async () => {
+  const all = frames(0, 300)
+  const { look } = entered(all, keyEvery(all, 1))
+  const guessing: Look = async (interval, seconds) =>
+    (await look(interval, seconds)).map((frame, n) => (n < rate ? { ...frame, pts: frame.pts + 100 } : frame))
+  const { wanted } = await framesOfRange(guessing, zero, streams, { start: 33, end: 290 })
+  expect(wanted).toEqual(frames(33, 290))
+})
+
 test('without a key frame before them none are taken for all there is', async () => {
   const all = frames(0, 3000)
   const { look, from } = entered(all, [zero, zero + 2_500_000])
