@@ -16,6 +16,8 @@ const pieceSeconds = 120
 const margin = 2
 /** So far back an entrance is looked for: more than that no answer holds. */
 const furthest = 1024
+/** Seconds that one answer may take: past the end the strides have no limit of their own. */
+const longest = 86_400
 /**
  * Codecs whose decoder shows nothing before it can decode all of it. Those of others begin with whatever frame they come
  * upon, and show ruins until the next key frame.
@@ -54,7 +56,7 @@ export const framesOfRange = async (
     let near: DecodedFrame[] = []
     for (; back <= furthest; back *= 2) {
       const from = entrance(moment, back)
-      const seconds = 120 + 4 * (to + margin - Math.max(0, moment - back))
+      const seconds = Math.min(longest, 120 + 4 * (to + margin - Math.max(0, moment - back)))
       const found = await look({ from, to: clock + to + margin }, seconds)
       const key = found.findIndex((frame) => frame.key && isBy(moment, frame))
       if (from === null) return found

@@ -61,9 +61,12 @@ export type Ffmpeg = {
 /** Replaces itself by what follows on its command line, after clearing the environment. */
 const launcher = '/usr/bin/env'
 
+/** About 25 days. A timer that is told more is over after a millisecond. */
+const longestMs = 2 ** 31 - 1
+
 /** Aborts when the caller does, or when the time is over. */
 const deadline = (signal: AbortSignal, seconds: number) => {
-  const time = AbortSignal.timeout(Math.ceil(seconds * 1000))
+  const time = AbortSignal.timeout(Math.min(longestMs, Math.ceil(seconds * 1000)))
   return { stop: AbortSignal.any([signal, time]), isOver: () => time.aborted }
 }
 

@@ -65,6 +65,15 @@ test('a run that is called off, or runs out of time, is dead with its children w
   expect(await processes(folder.folder, 'cmdline')).toEqual([])
 })
 
+test('a limit of more than a timer holds is none of a millisecond', async () => {
+  await using folder = await studio.scratch('patient')
+  const outputs = [{ path: folder.path('second.mkv'), options: ['-t', '1', '-c:v', 'mpeg4'] }]
+  const work = { folder: folder.folder, inputs: [{ graph: 'testsrc2' }], outputs }
+  const options = { signal: AbortSignal.timeout(20_000), seconds: 1e8 }
+  await studio.ffmpeg.run(work, options)
+  expect(await studio.ffmpeg.probe(folder.path('second.mkv'), 'matroska', options)).toMatchObject({ format: {} })
+})
+
 test('what ffmpeg says goes into the error’s detail, not into its message', async () => {
   const file = await studio.make('index-first.mp4', { layout: 'index-first' })
   await using folder = await studio.scratch('wrong')
