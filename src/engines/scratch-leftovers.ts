@@ -21,13 +21,19 @@ const isAlive = async (pid: number, start: string): Promise<boolean> => {
 /** This machine or container, as a part of a folder's name: processes of another one cannot be looked up from here. */
 const here = hostname().replaceAll(/[^A-Za-z0-9-]/g, '-')
 
-/** Among which processes a number is one process: containers may share a hostname, and each counts from 1. */
-const namespace = async (): Promise<string> =>
-  (await readlink('/proc/self/ns/pid').catch(() => '')).replaceAll(/\D/g, '')
+/**
+ * Among which processes a number is one process: containers may share a hostname, and each counts from 1; machines may, and
+ * their namespaces have the same numbers. Null where either is unknown.
+ */
+const among = async (): Promise<string | null> => {
+  const namespace = (await readlink('/proc/self/ns/pid').catch(() => '')).replaceAll(/\D/g, '')
+  const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).slice(0, 8)
+  return namespace === '' || boot === '' ? null : `${namespace}.${boot}`
+}
 
 /** The name of this process's own folder. */
 export const ownName = async (): Promise<string> =>
-  `${here}.${process.pid}.${await startOf('self')}.${await namespace()}`
+  `${here}.${process.pid}.${await startOf('self')}.${(await among()) ?? 'unknown'}`
 
 /** A process touches its folder more often than this by far, whatever it is at. */
 const silentMs = 5 * 60_000
@@ -48,16 +54,17 @@ const touchedAt = async (place: string): Promise<number> => {
 
 /** For how long nothing may have been written in it before it is taken for dead; null while it is not. */
 const patienceWith = async (name: string): Promise<number | null> => {
-  const [host, pid, start, among] = name.split('.')
+  const [host, pid, start, ...where] = name.split('.')
   if (!/^[1-9]\d*$/.test(pid ?? '') || start === undefined) return null
-  if (host !== here) return longestWorkMs
-  if (among !== undefined && among !== (await namespace())) return silentMs
+  // Whoever named its folder after its number alone did not touch it either.
+  if (host !== here || where.length === 0) return longestWorkMs
+  if (where.join('.') !== (await among())) return silentMs
   return (await isAlive(Number(pid), start)) ? null : 0
 }
 
 /**
  * Removes what processes left in `root` and did not live to remove: of this machine, once they are dead; where they cannot be
- * looked up from here (another machine, another container), once they have been silent.
+ * looked up from here (another machine or container, before the last start), once they have been silent.
  */
 export const removeLeftovers = async (root: string): Promise<void> => {
   for (const name of await readdir(root)) {

@@ -55,8 +55,11 @@ test('the free space is known in bytes, and what does not fit is said not to', a
   expect(await folder.hasRoomFor(2 ** 60)).toBe(false)
 })
 
+const host = hostname().replaceAll(/[^A-Za-z0-9-]/g, '-')
+/** Where a process of ours is looked up: its namespace and its machine's start. */
+const whereOf = ({ folder }: { folder: string }) => path.basename(path.dirname(folder)).split('.').slice(3).join('.')
+
 test('what a dead process left is removed at the next start; a living one’s, and another machine’s, stay', async () => {
-  const host = hostname().replaceAll(/[^A-Za-z0-9-]/g, '-')
   const living = spawn('sleep', ['60'])
   await once(living, 'spawn')
   const scratch = await makeScratch(root)
@@ -65,14 +68,15 @@ test('what a dead process left is removed at the next start; a living one’s, a
   await once(dead, 'exit')
   const start = async (pid: number | undefined) =>
     (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ')[19] ?? ''
+  const here = whereOf(own)
   const stays = [
     path.basename(path.dirname(own.folder)),
-    `${host}.${living.pid}.${await start(living.pid)}`,
+    `${host}.${living.pid}.${await start(living.pid)}.${here}`,
     'elsewhere.1.1',
     'not-ours',
   ]
   // A number may be given to a new process: the same number with another start is dead.
-  const goes = [`${host}.${dead.pid}.1`, `${host}.${living.pid}.1`]
+  const goes = [`${host}.${dead.pid}.1.${here}`, `${host}.${living.pid}.1.${here}`]
   for (const name of [...stays, ...goes]) await mkdir(path.join(root, name, 'work'), { recursive: true })
   await makeScratch(root)
   expect((await readdir(root)).sort()).toEqual(stays.sort())
@@ -91,7 +95,6 @@ const leave = async (name: string, ms: number, writtenSince = false): Promise<vo
 }
 
 test('what another machine or container left is removed once it has been silent for longer than any work is', async () => {
-  const host = hostname().replaceAll(/[^A-Za-z0-9-]/g, '-')
   await mkdir(root)
   await leave('elsewhere.1.1', 23 * 60 * minute)
   await leave('elsewhere.2.1', 25 * 60 * minute)
@@ -103,6 +106,25 @@ test('what another machine or container left is removed once it has been silent 
   await leave('not-ours', 25 * 60 * minute)
   await makeScratch(root)
   expect((await readdir(root)).sort()).toEqual(['elsewhere.1.1', 'elsewhere.3.1', `${host}.1.1.77`, 'not-ours'].sort())
+})
+
+test('what a machine of the same name left, or this one before its last start, is not taken for that of a dead process', async () => {
+  const scratch = await makeScratch(root)
+  await using own = await scratch('work')
+  const [namespace, boot] = whereOf(own).split('.')
+  const numbered = `${host}.${process.pid}.1.${namespace}`
+  expect(boot).toMatch(/^[0-9a-f]{8}$/)
+  await leave(`${numbered}.0badb007`, 4 * minute)
+  await leave(`${numbered}.0badb008`, 6 * minute)
+  await leave(`${numbered}.0badb009`, 60 * minute, true)
+  // As folders were named before: after the namespace alone, and before that after none.
+  await leave(numbered, 4 * minute)
+  await leave(`${host}.1.1.${namespace}`, 6 * minute)
+  await leave(`${host}.${process.pid}.1`, 23 * 60 * minute)
+  await leave(`${host}.1.1`, 25 * 60 * minute)
+  await makeScratch(root)
+  const stays = [`${numbered}.0badb007`, `${numbered}.0badb009`, numbered, `${host}.${process.pid}.1`]
+  expect((await readdir(root)).sort()).toEqual([path.basename(path.dirname(own.folder)), ...stays].sort())
 })
 
 test('a process that lives on shows that its folder is in use, and removes what was left meanwhile', async () => {
