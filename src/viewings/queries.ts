@@ -193,19 +193,23 @@ export const peakOf = async (db: Db, rendition: RenditionId): Promise<number> =>
 
 export type WatchedWrite = {
   viewing: Pick<ViewingRow, 'id' | 'watched'>
+  /** When it would have expired as the request that writes began. */
+  seen: Date
   changed: WatchedRange[]
   now: Date
   expiresAt: Date
 }
 
 /**
- * Writes what of each viewing was watched, and how long it lives on, where it is open and nobody else wrote meanwhile: in
- * one statement. Answers the viewings that it wrote; each may be there once.
+ * Writes what of each viewing was watched, where it is open and nobody else wrote meanwhile, and how long it lives on, where
+ * nobody else has said so since the request began: in one statement. Answers the viewings that it wrote; each may be there
+ * once.
  */
 export const writeWatched = async (db: Db, writes: readonly WatchedWrite[]): Promise<Set<ViewingId>> => {
-  const rows = writes.map(({ viewing: { id, watched }, changed, now, expiresAt }) => ({
+  const rows = writes.map(({ viewing: { id, watched }, seen, changed, now, expiresAt }) => ({
     id,
     watched,
+    seen: seen.toISOString(),
     changed,
     now: now.toISOString(),
     expiresAt: expiresAt.toISOString(),
@@ -213,12 +217,14 @@ export const writeWatched = async (db: Db, writes: readonly WatchedWrite[]): Pro
   const written = await sql<{ id: ViewingId }>`
     with asked as (
       select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
-        as given (id uuid, watched jsonb, changed jsonb, now timestamptz, "expiresAt" timestamptz)
+        as given (id uuid, watched jsonb, seen timestamptz, changed jsonb, now timestamptz, "expiresAt" timestamptz)
     ), held as (
       -- In one order everywhere: another api may be writing some of the same.
       select viewings.id from viewings join asked on asked.id = viewings.id order by viewings.id for update of viewings
     )
-    update viewings set watched = asked.changed, expires_at = asked."expiresAt"
+    update viewings set watched = asked.changed,
+      -- Whoever watched meanwhile did as much, and whoever left meanwhile is gone.
+      expires_at = case when viewings.expires_at = asked.seen then asked."expiresAt" else viewings.expires_at end
     from asked join held on held.id = asked.id
     where viewings.id = asked.id and viewings.ended_at is null and viewings.expires_at > asked.now
       and viewings.watched = asked.watched

@@ -75,22 +75,24 @@ const writerOf = (db: Db): ((write: WatchedWrite) => Promise<boolean>) => {
 
 /**
  * Writes down that a range is about to be seen, and lets the viewing live on; nothing is written where both were done just
- * now. Throws what `admit` does when the viewing is over meanwhile.
+ * now. `seen` is when it would have expired as the request began: a page that was left since stays left. Throws what `admit`
+ * does when the viewing is over meanwhile.
  */
 const noteWatched = async (
   engines: Engines,
   token: string,
   viewing: ViewingRow,
   range: WatchedRange,
+  seen = viewing.expiresAt,
 ): Promise<void> => {
   const now = engines.clock.now()
   const expiresAt = endAfter(engines, now)
   const extended = expiresAt.getTime() - viewing.expiresAt.getTime() < extendMs
   if (extended && covers(viewing.watched, range)) return
   const changed = withRange(viewing.watched, range)
-  if (await writerOf(engines.db)({ viewing, changed, now, expiresAt })) return
+  if (await writerOf(engines.db)({ viewing, seen, changed, now, expiresAt })) return
   // Another segment of the same viewing was quicker, or it has ended.
-  await noteWatched(engines, token, await viewingAt(engines, token), range)
+  await noteWatched(engines, token, await viewingAt(engines, token), range, seen)
 }
 
 /** Lets a viewing live on in which somebody moves about in what they were given already. */
@@ -99,7 +101,7 @@ export const liveOn = async (engines: Engines, viewing: ViewingRow): Promise<voi
   const expiresAt = endAfter(engines, now)
   if (expiresAt.getTime() - viewing.expiresAt.getTime() < extendMs) return
   // A segment that is written at the same moment does as much.
-  await writerOf(engines.db)({ viewing, changed: viewing.watched, now, expiresAt })
+  await writerOf(engines.db)({ viewing, seen: viewing.expiresAt, changed: viewing.watched, now, expiresAt })
 }
 
 /** An object that may be served. `range` is what of the recording it shows, where it counts as watched. */
