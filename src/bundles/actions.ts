@@ -60,7 +60,7 @@ const placeOf = async (tx: Tx, { config }: Engines, person: Person): Promise<num
 
 /**
  * Owes a bundle of exhibits of a case, for a member. The entry, with who gets it and what for, commits with it, and so does
- * the job. Throws `bad-request`, `not-found`, `exhibit-sensitive`, `conflict`, `quarantined`, `erased`,
+ * the job. Throws `bad-request`, `not-found`, `not-ready`, `exhibit-sensitive`, `conflict`, `quarantined`, `erased`,
  * `too-large`, `too-many-bundles`.
  */
 export const requestBundle = async (

@@ -1,5 +1,6 @@
 import type { BundleId, CaseId, ExhibitId } from '../base/ids.ts'
 import { Problem } from '../base/problem.ts'
+import { whyGivenUp } from '../custody/given-up.ts'
 import type { Sensitivity } from '../engines/case-tables.ts'
 import type { ClipState, RecordingStatus } from '../engines/tables.ts'
 import { whyWithheld } from '../recordings/recording.ts'
@@ -51,17 +52,21 @@ export type Disclosable = {
   clip: { state: ClipState; range: Range } | null
 }
 
+/** One that is asked for; `givenUp`: nobody examines its footage any more. */
+export type Wanted = Disclosable & { givenUp: boolean }
+
 const whyHidden = ({ reference, status }: Disclosable): Problem | undefined => {
   if (status !== 'quarantined' && status !== 'grace' && status !== 'erased') return undefined
   const { code, message } = whyWithheld(status)
   return new Problem(code, `${reference}: ${message}`)
 }
 
-const whyNotHeld = (exhibit: Disclosable): Problem | undefined => {
-  const { reference, status, clip } = exhibit
+const whyNotHeld = (exhibit: Wanted): Problem | undefined => {
+  const { reference, status, clip, givenUp } = exhibit
   switch (status) {
     case 'received':
     case 'verified':
+      if (givenUp) return whyGivenUp(status, 'conflict', `The footage of ${reference}`)
       return new Problem('not-ready', `The footage of ${reference} is still being examined.`, { retryAfter: 5 })
     case 'due':
       return new Problem('conflict', `The footage of ${reference} is due for erasure.`)
@@ -131,7 +136,7 @@ const whyKeptBack = (
  * sensitive exhibits that stand in the case. Called when a bundle is asked for and once more when it is published.
  */
 export const whyNotDisclosed = (
-  wanted: readonly Disclosable[],
+  wanted: readonly Wanted[],
   sensitive: readonly Disclosable[],
   includeOriginals: boolean,
 ): Problem | undefined => {

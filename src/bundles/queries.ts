@@ -1,11 +1,12 @@
 import { type Insertable, sql } from 'kysely'
 import type { BundleId, CaseId, ExhibitId, JobId, PersonId, RecordingId, Sha256 } from '../base/ids.ts'
+import { isGivenUp } from '../custody/queries.ts'
 import type { BundleExhibitRow, BundleRow, BundleTables } from '../engines/bundle-tables.ts'
 import type { CheckpointRow, LogRow } from '../engines/ledger-tables.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
 import { holdPerson } from '../people/queries.ts'
 import { whole } from '../renditions/queries.ts'
-import type { Disclosable } from './bundle.ts'
+import type { Disclosable, Wanted } from './bundle.ts'
 
 /** The recordings behind exhibits of a case, in the one order in which they are locked. */
 export const recordingsBehind = async (tx: Tx, id: CaseId, exhibits: readonly ExhibitId[]): Promise<RecordingId[]> => {
@@ -53,7 +54,12 @@ const asDisclosable = (row: Row): Disclosable => ({
 export const exhibitsToDisclose = async (tx: Tx, id: CaseId, exhibits: readonly ExhibitId[]) => {
   const query = disclosable(tx, id).where('exhibits.id', 'in', exhibits).orderBy('exhibits.addedAt')
   const rows = await query.orderBy('exhibits.id').forShare('exhibits').execute()
-  return rows.map((row) => ({ ...asDisclosable(row), row }))
+  const wanted: (Wanted & { row: Row })[] = []
+  for (const row of rows) {
+    const givenUp = await isGivenUp(tx, row.recording, row.status)
+    wanted.push({ ...asDisclosable(row), givenUp, row })
+  }
+  return wanted
 }
 
 /** The exhibits in bundles of a case, as what they are now, each with its bundle. Nothing is locked. */

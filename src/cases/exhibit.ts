@@ -1,6 +1,7 @@
 import type { CaseId, ClipId, ExhibitId, RecordingId } from '../base/ids.ts'
 import { Problem } from '../base/problem.ts'
 import { iso } from '../base/time.ts'
+import { whyGivenUp } from '../custody/given-up.ts'
 import type { Sensitivity } from '../engines/case-tables.ts'
 import type { ClipState, RecordingStatus } from '../engines/tables.ts'
 import { whyWithheld } from '../recordings/recording.ts'
@@ -40,10 +41,14 @@ export const sourceOf = ({ recordingId, clipId }: { recordingId?: RecordingId; c
   throw new Problem('bad-request', 'Exactly one of recordingId and clipId is needed.')
 }
 
-/** Why a recording of this status, or a clip of it in this state, cannot become an exhibit. */
-export const whyNoExhibit = (status: RecordingStatus, clip?: ClipState): Problem | undefined => {
+/** Why a recording of this status, whose taking in may have been given up, or a clip of it, cannot become an exhibit. */
+export const whyNoExhibit = (
+  status: RecordingStatus,
+  { clip, givenUp = false }: { clip?: ClipState; givenUp?: boolean } = {},
+): Problem | undefined => {
   switch (status) {
     case 'received':
+      if (givenUp) return whyGivenUp(status)
       return new Problem('not-ready', 'The footage has arrived and is being read back.', { retryAfter: 5 })
     case 'quarantined':
     case 'grace':

@@ -2,6 +2,7 @@ import { Value } from 'typebox/value'
 import { cursorProblem, decodeCursor } from '../base/cursor.ts'
 import { type CaseId, type ClipId, type EntryId, type ExhibitId, IdOf, newId, type RecordingId } from '../base/ids.ts'
 import { Problem } from '../base/problem.ts'
+import { isGivenUp } from '../custody/queries.ts'
 import type { Engines } from '../engines/engines.ts'
 import { brokeConstraint, type Tx } from '../engines/postgres.ts'
 import { record } from '../ledger/record.ts'
@@ -41,12 +42,15 @@ type Found = { recording: RecordingId; clip: ClipId | null; fault: Problem | und
 const lockSource = async (tx: Tx, person: Person, source: Source): Promise<Found | undefined> => {
   if ('recording' in source) {
     const held = await shareRecording(tx, person, source.recording)
-    return held && { recording: source.recording, clip: null, fault: whyNoExhibit(held.status) }
+    if (held === undefined) return undefined
+    const givenUp = await isGivenUp(tx, source.recording, held.status)
+    const fault = whyNoExhibit(held.status, { givenUp })
+    return { recording: source.recording, clip: null, fault }
   }
   const known = await clipFacts(tx, source.clip)
   const held = known && (await shareRecording(tx, person, known.recording))
   if (known === undefined || held === undefined) return undefined
-  return { recording: known.recording, clip: source.clip, fault: whyNoExhibit(held.status, known.state) }
+  return { recording: known.recording, clip: source.clip, fault: whyNoExhibit(held.status, { clip: known.state }) }
 }
 
 /** Throws `not-found`, as a refusal where what was named is there and not for this person. */

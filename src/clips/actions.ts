@@ -3,6 +3,7 @@ import { cursorProblem, decodeCursor } from '../base/cursor.ts'
 import { type ClipId, IdOf, newId, type RecordingId } from '../base/ids.ts'
 import { Problem } from '../base/problem.ts'
 import { iso } from '../base/time.ts'
+import { isGivenUp } from '../custody/queries.ts'
 import type { Engines } from '../engines/engines.ts'
 import { inTransaction, type Tx } from '../engines/postgres.ts'
 import { owe } from '../jobs/outbox.ts'
@@ -61,7 +62,8 @@ export const requestClip = async (engines: Engines, person: Person, recording: R
     // An index may claim any length; what playing it found out is believed as well.
     const shown = found.duration === null ? null : await secondsShown(tx, recording)
     const known = found.duration === null ? null : Math.max(found.duration, shown ?? 0)
-    const refusal = whyUncut(found) ?? whyNoRange({ start, end }, known)
+    const givenUp = await isGivenUp(tx, recording, found.status)
+    const refusal = whyUncut(found, givenUp) ?? whyNoRange({ start, end }, known)
     if (refusal !== undefined) return refusal
     const turn = await whyNoMore(tx, engines, person)
     if (turn instanceof Problem) return turn

@@ -1,5 +1,6 @@
 import type { ClipId, RecordingId } from '../base/ids.ts'
 import { Problem } from '../base/problem.ts'
+import { whyGivenUp } from '../custody/given-up.ts'
 import type { RecordingRow } from '../engines/tables.ts'
 import { whyWithheld } from '../recordings/recording.ts'
 
@@ -37,16 +38,17 @@ export const whyNoRange = ({ start, end }: Range, known: number | null): Problem
   return undefined
 }
 
-/** Why nothing can be cut from this recording, now or at all; undefined when something can. */
-export const whyUncut = ({
-  status,
-  flags,
-  tracks,
-}: Pick<RecordingRow, 'status' | 'flags' | 'tracks'>): Problem | undefined => {
+/** Why nothing can be cut from this recording, whose taking in may have been given up; undefined when something can. */
+export const whyUncut = (
+  { status, flags, tracks }: Pick<RecordingRow, 'status' | 'flags' | 'tracks'>,
+  givenUp: boolean,
+): Problem | undefined => {
   switch (status) {
     case 'received':
+      if (givenUp) return whyGivenUp(status)
       return new Problem('not-ready', 'The footage has arrived and is being read back.', { retryAfter: 5 })
     case 'verified':
+      if (givenUp) return whyGivenUp(status, 'clip-impossible')
       return new Problem('not-ready', 'The footage is in custody and is being examined.', { retryAfter: 2 })
     case 'due':
       return new Problem('conflict', 'The recording is due for erasure: nothing new is made of it.')

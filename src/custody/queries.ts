@@ -1,13 +1,29 @@
 import { sql } from 'kysely'
 import type { CameraSerial, DockId, PersonId, RecordingId, Sha256, UploadId } from '../base/ids.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
-import type { RecordingFacts, RecordingRow, Track, UploadRow } from '../engines/tables.ts'
+import type { RecordingFacts, RecordingRow, RecordingStatus, Track, UploadRow } from '../engines/tables.ts'
 
 export const recordingById = async (db: Db | Tx, id: RecordingId): Promise<RecordingRow | undefined> =>
   await db.selectFrom('recordings').selectAll().where('id', '=', id).executeTakeFirst()
 
 export const recordingForUpdate = async (tx: Tx, id: RecordingId): Promise<RecordingRow | undefined> =>
   await tx.selectFrom('recordings').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
+
+/**
+ * Whether nobody takes the recording into custody, or examines it, until a person has it tried again: a job for that was given
+ * up, and none is owed or at work. One that is restored is owed another job than the one that was given up. Its status is
+ * asked for once more in the same statement: where it was not held, it may have been examined meanwhile.
+ */
+export const isGivenUp = async (db: Db | Tx, id: RecordingId, status: RecordingStatus): Promise<boolean> => {
+  if (status !== 'received' && status !== 'verified') return false
+  const jobs = sql`select from jobs where name = 'take-into-custody' and payload ->> 'recordingId' = ${id}`
+  const { rows } = await sql<{ givenUp: boolean }>`
+    select exists (${jobs} and state = 'failed') and not exists (${jobs} and state in ('owed', 'working'))
+      and exists (select from recordings where id = ${id} and status in ('received', 'verified')) as given_up`.execute(
+    db,
+  )
+  return rows[0]?.givenUp === true
+}
 
 /** Verifications of one file, in any process, happen one after the other. Held until the transaction ends. */
 export const lockFile = async (tx: Tx, camera: CameraSerial, size: number, sha256: Sha256): Promise<void> => {

@@ -1,6 +1,7 @@
 import type { Sha256 } from '../base/ids.ts'
 import { Problem } from '../base/problem.ts'
 import { whyWithheldNow } from '../bundles/withheld.ts'
+import { isGivenUp } from '../custody/queries.ts'
 import type { Engines } from '../engines/engines.ts'
 import type { Tx } from '../engines/postgres.ts'
 import type { Operation } from '../ledger/entry.ts'
@@ -18,7 +19,9 @@ export const findFor = async (tx: Tx, person: Person, wanted: Wanted) => {
   switch (wanted.type) {
     case 'recording': {
       const found = await recordingToDownload(tx, person, wanted.id)
-      return found && (whyNot(found.status) ?? { ...whole(found), recording: wanted.id, clip: null, bundle: null })
+      if (found === undefined) return undefined
+      const refusal = whyNot(found.status, await isGivenUp(tx, wanted.id, found.status))
+      return refusal ?? { ...whole(found), recording: wanted.id, clip: null, bundle: null }
     }
     case 'clip': {
       const found = await clipToDownload(tx, person, wanted.id)

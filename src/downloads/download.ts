@@ -1,5 +1,6 @@
 import type { BundleId, ClipId, RecordingId, Sha256 } from '../base/ids.ts'
 import { Problem } from '../base/problem.ts'
+import { whyGivenUp } from '../custody/given-up.ts'
 import type { BundleState } from '../engines/bundle-tables.ts'
 import type { Bucket } from '../engines/store.ts'
 import type { ClipState, RecordingStatus } from '../engines/tables.ts'
@@ -24,14 +25,15 @@ export type Served = {
   mediaType: string
 }
 
-/** Why a recording of this status cannot be downloaded; undefined when it can. */
-export const whyNot = (status: RecordingStatus): Problem | undefined => {
+/** Why a recording of this status, whose taking in may have been given up, cannot be downloaded; undefined when it can. */
+export const whyNot = (status: RecordingStatus, givenUp = false): Problem | undefined => {
   switch (status) {
     case 'verified':
     case 'active':
     case 'due':
       return undefined
     case 'received':
+      if (givenUp) return whyGivenUp(status)
       return new Problem('not-ready', 'The footage has arrived and is being read back.', { retryAfter: 5 })
     case 'quarantined':
     case 'grace':

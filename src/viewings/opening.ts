@@ -2,15 +2,16 @@ import { newId, type RecordingId, type ViewingId } from '../base/ids.ts'
 import { newToken, tokenDigest } from '../base/link-token.ts'
 import { Problem } from '../base/problem.ts'
 import { iso } from '../base/time.ts'
+import { isGivenUp } from '../custody/queries.ts'
 import type { Engines } from '../engines/engines.ts'
 import { inTransaction, type Tx } from '../engines/postgres.ts'
 import { record } from '../ledger/record.ts'
 import { recordRefusal } from '../ledger/refusals.ts'
 import { actor, type Person } from '../people/person.ts'
 import { refuseUnseen } from '../recordings/actions.ts'
-import { insertViewing, isGivenUp, movingRenditions, personToWatch, recordingToView } from './queries.ts'
+import { insertViewing, movingRenditions, personToWatch, recordingToView } from './queries.ts'
 import { reasonOfViewing } from './reason.ts'
-import { whyUnexamined, whyUnplayable, whyUnseen } from './viewing.ts'
+import { whyUnplayable, whyUnseen } from './viewing.ts'
 
 /** When a viewing ends by itself that was watched at `now`. */
 export const endAfter = ({ config }: Pick<Engines, 'config'>, now: Date): Date =>
@@ -55,7 +56,7 @@ export const openViewing = async (engines: Engines, person: Person, id: Recordin
     if (recording === undefined) return undefined
     const openedAt = clock.now()
     const refusal =
-      (recording.status === 'verified' && (await isGivenUp(tx, id)) ? whyUnexamined() : whyUnseen(recording.status)) ??
+      whyUnseen(recording.status, await isGivenUp(tx, id, recording.status)) ??
       whyUnplayable(await movingRenditions(tx, id), recording.flags) ??
       (await whyNoMore(tx, engines, person, openedAt))
     if (refusal !== undefined) return refusal

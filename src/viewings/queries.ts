@@ -20,12 +20,6 @@ export const recordingToView = async (tx: Tx, person: Person, id: RecordingId) =
     .where(visibleTo(person))
     .executeTakeFirst()
 
-/** Whether the job that takes the recording into custody and examines it waits for a person. */
-export const isGivenUp = async (tx: Tx, id: RecordingId): Promise<boolean> => {
-  const jobs = tx.selectFrom('jobs').select('id').where('state', '=', 'failed').where('name', '=', 'take-into-custody')
-  return (await jobs.where(sql`payload ->> 'recordingId'`, '=', id).executeTakeFirst()) !== undefined
-}
-
 /** Of these recordings, those that the person may see, and where their small pictures are. */
 export const thumbnailsOf = async (db: Db, person: Person, ids: RecordingId[]) =>
   await db

@@ -1,4 +1,5 @@
 import { Problem } from '../base/problem.ts'
+import { whyGivenUp } from '../custody/given-up.ts'
 import type { RecordingStatus, RenditionRow } from '../engines/tables.ts'
 import { whyWithheld } from '../recordings/recording.ts'
 
@@ -8,15 +9,17 @@ export const tokenPattern = '^[A-Za-z0-9_-]{43}$'
 /** The statuses of footage that may be seen. */
 export const seenStatuses = ['active', 'due'] as const satisfies readonly RecordingStatus[]
 
-/** Why footage of this status cannot be seen now; undefined when it can. */
-export const whyUnseen = (status: RecordingStatus): Problem | undefined => {
+/** Why footage of this status, whose taking in may have been given up, cannot be seen now; undefined when it can. */
+export const whyUnseen = (status: RecordingStatus, givenUp = false): Problem | undefined => {
   switch (status) {
     case 'active':
     case 'due':
       return undefined
     case 'received':
+      if (givenUp) return whyGivenUp(status)
       return new Problem('not-playable-yet', 'The footage has arrived and is being read back.', { retryAfter: 5 })
     case 'verified':
+      if (givenUp) return whyGivenUp(status, 'not-playable')
       return new Problem('not-playable-yet', 'The footage is in custody and is being examined.', { retryAfter: 2 })
     case 'quarantined':
     case 'grace':
@@ -35,13 +38,6 @@ export const isComplete = ({ state, sha256: digest }: Pick<RenditionRow, 'state'
 /** Whether some of it can be watched, be it complete or not. */
 export const isPlayable = (rendition: Omit<Moving, 'failure'>): boolean =>
   rendition.begun && (rendition.state === 'working' || isComplete(rendition))
-
-/** Why footage whose taking in was given up after its receipt is not watched. */
-export const whyUnexamined = (): Problem =>
-  new Problem(
-    'not-playable',
-    'The footage could not be examined, and so not be made playable: trying was given up. An administrator can have it tried again. The original is in custody and can be downloaded.',
-  )
 
 /** Why none of a recording's renditions can be watched; undefined when one can. */
 export const whyUnplayable = (renditions: readonly Moving[], flags: readonly string[]): Problem | undefined => {

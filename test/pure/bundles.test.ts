@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { csvOf } from '../../src/base/csv.ts'
 import { type CaseId, type ExhibitId, newId } from '../../src/base/ids.ts'
-import { type Disclosable, largestBundle, partSizeOf, whyNotDisclosed } from '../../src/bundles/bundle.ts'
+import { largestBundle, partSizeOf, type Wanted, whyNotDisclosed } from '../../src/bundles/bundle.ts'
 import { namedAs, safeNames } from '../../src/bundles/names.ts'
 import { playsInBrowsers } from '../../src/bundles/playing.ts'
 import { clockInWords, lasting } from '../../src/bundles/wording.ts'
@@ -123,7 +123,7 @@ describe('what is printed', () => {
   })
 })
 
-const exhibit = (reference: string, over: Partial<Disclosable> = {}): Disclosable => ({
+const exhibit = (reference: string, over: Partial<Wanted> = {}): Wanted => ({
   exhibit: newId<ExhibitId>(),
   case: newId<CaseId>(),
   reference,
@@ -132,20 +132,23 @@ const exhibit = (reference: string, over: Partial<Disclosable> = {}): Disclosabl
   recording: 'R',
   status: 'active',
   clip: null,
+  givenUp: false,
   ...over,
 })
 const clip = (start: number, end: number) => ({ clip: { state: 'ready' as const, range: { start, end } } })
-const hidden = (over: Partial<Disclosable>) => exhibit('S/1', { sensitivity: 'sensitive', ...over })
+const hidden = (over: Partial<Wanted>) => exhibit('S/1', { sensitivity: 'sensitive', ...over })
 
 describe('an exhibit goes out', () => {
   test('where nothing stands against it', () => {
     expect(whyNotDisclosed([exhibit('AB/1'), exhibit('AB/2', clip(1, 2))], [], true)).toBeUndefined()
   })
 
-  test.for<[string, Partial<Disclosable>, string]>([
+  test.for<[string, Partial<Wanted>, string]>([
     ['is sensitive', { sensitivity: 'sensitive' }, 'exhibit-sensitive'],
     ['was withdrawn', { withdrawnAt: new Date() }, 'conflict'],
     ['is not examined yet', { status: 'verified' }, 'not-ready'],
+    ['is not examined any more', { status: 'verified', givenUp: true }, 'conflict'],
+    ['is not taken into custody any more', { status: 'received', givenUp: true }, 'conflict'],
     ['is in quarantine', { status: 'quarantined' }, 'quarantined'],
     ['waits for its erasure', { status: 'grace' }, 'conflict'],
     ['is due', { status: 'due' }, 'conflict'],
@@ -157,7 +160,7 @@ describe('an exhibit goes out', () => {
     expect(problem).toMatchObject({ code, message: expect.stringContaining('AB/2') })
   })
 
-  test.for<[string, Partial<Disclosable>, Partial<Disclosable>, boolean, boolean]>([
+  test.for<[string, Partial<Wanted>, Partial<Wanted>, boolean, boolean]>([
     ['a whole recording that is sensitive as another exhibit', {}, {}, false, true],
     ['a whole recording of which a clip is sensitive', {}, clip(10, 20), false, true],
     ['a clip that overlaps a sensitive one', clip(15, 25), clip(10, 20), false, true],

@@ -159,11 +159,11 @@ describe('what becomes an exhibit', () => {
       grace: 'conflict',
       erased: 'erased',
     })
-    expect(whyNoExhibit('active', 'ready')).toBeUndefined()
-    expect(whyNoExhibit('active', 'owed')).toMatchObject({ code: 'not-ready', retryAfter: 5 })
-    expect(whyNoExhibit('active', 'working')?.code).toBe('not-ready')
-    expect(whyNoExhibit('active', 'failed')?.code).toBe('conflict')
-    expect(whyNoExhibit('erased', 'ready')?.code).toBe('erased')
+    expect(whyNoExhibit('active', { clip: 'ready' })).toBeUndefined()
+    expect(whyNoExhibit('active', { clip: 'owed' })).toMatchObject({ code: 'not-ready', retryAfter: 5 })
+    expect(whyNoExhibit('active', { clip: 'working' })?.code).toBe('not-ready')
+    expect(whyNoExhibit('active', { clip: 'failed' })?.code).toBe('conflict')
+    expect(whyNoExhibit('erased', { clip: 'ready' })?.code).toBe('erased')
   })
 })
 
