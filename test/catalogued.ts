@@ -108,14 +108,14 @@ export const catalogued = async (engines: Engines, wanted: Wanted = {}): Promise
   return id
 }
 
-/** A recording whose original is really in the store. */
+/** A recording whose original is really in the store; the catalogue may be told another size. */
 export const kept = async (engines: Engines, bytes: Buffer, wanted: Wanted = {}): Promise<RecordingId> => {
   const id = newId<RecordingId>()
   await engines.store.put('originals', originalKey(id), bytes, sha256(bytes))
   const facts = await engines.store.facts('originals', originalKey(id))
   if (facts?.version === undefined) throw new Error('the store keeps no versions')
-  const original = { id, size: bytes.length, sha256: hex(sha256(bytes)), objectVersion: facts.version }
-  return await catalogued(engines, { ...wanted, ...original })
+  const original = { id, sha256: hex(sha256(bytes)), objectVersion: facts.version }
+  return await catalogued(engines, { size: bytes.length, ...wanted, ...original })
 }
 
 /** Assigns a camera that is known to an officer, from `from` to `to`. */

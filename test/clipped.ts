@@ -14,8 +14,8 @@ import { kept } from './catalogued.ts'
 import { runOf } from './footsteps.ts'
 import { ffmpeg, ffprobe } from './shown.ts'
 
-/** A recording of a file, examined as custody does, whose original is in the store. */
-export const recorded = async (engines: Engines, file: string): Promise<RecordingId> => {
+/** A recording of a file, examined as custody does, whose original is in the store; the catalogue may be told another size. */
+export const recorded = async (engines: Engines, file: string, size?: number): Promise<RecordingId> => {
   await using folder = await engines.scratch('examined')
   const bytes = await readFile(file)
   const copy = folder.path('original')
@@ -30,6 +30,7 @@ export const recorded = async (engines: Engines, file: string): Promise<Recordin
     facts: JSON.stringify({ startTime: found.startTime }),
     flags: found.unplayable ? ['unplayable'] : [],
     camera: `CAM-${newId()}`,
+    ...(size === undefined ? {} : { size }),
   })
 }
 

@@ -1,7 +1,7 @@
 import type { RecordingId, Sha256 } from '../base/ids.ts'
 import type { Engines } from '../engines/engines.ts'
 import { inTransaction, type Tx } from '../engines/postgres.ts'
-import { type ScratchFolder, ScratchFull } from '../engines/scratch.ts'
+import { noRoom, type ScratchFolder, ScratchFull } from '../engines/scratch.ts'
 import type { RecordingRow, UploadRow } from '../engines/tables.ts'
 import type { Outcome, Run } from '../jobs/catalogue.ts'
 import { owe } from '../jobs/outbox.ts'
@@ -69,7 +69,7 @@ export const takeIntoCustody = async (
   }
   if (copyTo === undefined)
     throw new ScratchFull(
-      'There is no room in the scratch folder to examine this recording. The receipt is signed; free space, and it is tried again.',
+      `${noRoom} to examine this recording. The receipt is signed; free space, and it is tried again.`,
     )
   await examineRecording(engines, id, copyTo, copied, run)
   return { outcome: 'done', said: 'verified and examined' }

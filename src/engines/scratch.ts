@@ -20,12 +20,12 @@ export type Scratch = {
   hasRoomFor(bytes: number): Promise<boolean>
 }
 
+/** With this begins what a job says that waits for room. */
+export const noRoom = 'There is no room in the scratch folder'
+
 /** The disk of the scratch folder is full, which says nothing about the work: it can be done when there is room. */
 export class ScratchFull extends Error {
-  constructor(
-    message = 'There is no room in the scratch folder to work on this recording: free space, and it is tried again.',
-    cause?: unknown,
-  ) {
+  constructor(message = `${noRoom} to work on this recording: free space, and it is tried again.`, cause?: unknown) {
     super(message, { cause })
     this.name = 'ScratchFull'
   }

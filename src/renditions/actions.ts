@@ -17,7 +17,7 @@ import { record } from '../ledger/record.ts'
 import { clearAway } from './leftovers.ts'
 import { type Job, makeRendition, type Subject } from './make.ts'
 import { asMeasured, packetsOf, withSoundApart } from './packets.ts'
-import { isQuick, kindsOf, type Plan, planFor } from './plan.ts'
+import { isQuick, kindsOf, type Plan, planFor, roomFor } from './plan.ts'
 import {
   endTurn,
   insertOwed,
@@ -185,8 +185,7 @@ const atHand = async (
   const { id, objectVersion, sha256, size } = recording
   if (objectVersion === null) throw new Error('only what is in custody is shown')
   const isCopied = await isThere(path)
-  // Pieces are cut faster than some stores take them: all of them may have to lie beside the copy.
-  if (!(await folder.hasRoomFor(isCopied ? size : 2 * size))) throw new ScratchFull()
+  if (!(await folder.hasRoomFor(roomFor(recording, isCopied)))) throw new ScratchFull()
   if (!isCopied) {
     const { signal, progress } = run
     const read = await readBack(store, { recording: id, version: objectVersion, size, copyTo: path, signal, progress })

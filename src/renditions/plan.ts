@@ -52,6 +52,16 @@ export const longest = 86_400
 /** Whether no picture has to be encoded anew: then it is made at once, out of the copy that the read-back wrote. */
 export const isQuick = ({ video, copyVideo }: Plan): boolean => video === undefined || copyVideo
 
+/**
+ * Pieces go as they are stored: a disk that holds an original need not hold it twice. Where they are cut so much faster than the
+ * store takes them that this is too little, whoever watches the disk while they are made sees it.
+ */
+const roomForPieces = 512 * 1024 * 1024
+
+/** Bytes that have to be free where a recording is made playable: for its copy, unless that is there, and for its pieces. */
+export const roomFor = ({ size }: Pick<RecordingRow, 'size'>, isCopied: boolean): number =>
+  (isCopied ? 0 : size) + Math.min(size, roomForPieces)
+
 export const proxyHeight = 480
 
 /** Which renditions a recording gets, in the order in which they are made. */

@@ -9,9 +9,9 @@ import { record } from '../ledger/record.ts'
 import { recordRefusal } from '../ledger/refusals.ts'
 import { actor, type Person } from '../people/person.ts'
 import { refuseUnseen } from '../recordings/actions.ts'
-import { insertViewing, movingRenditions, personToWatch, recordingToView } from './queries.ts'
+import { insertViewing, movingRenditions, personToWatch, recordingToView, waitsForRoom } from './queries.ts'
 import { reasonOfViewing } from './reason.ts'
-import { whyUnplayable, whyUnseen } from './viewing.ts'
+import { whyNoRoom, whyUnplayable, whyUnseen } from './viewing.ts'
 
 /** When a viewing ends by itself that was watched at `now`. */
 export const endAfter = ({ config }: Pick<Engines, 'config'>, now: Date): Date =>
@@ -59,7 +59,8 @@ export const openViewing = async (engines: Engines, person: Person, id: Recordin
       whyUnseen(recording.status, await isGivenUp(tx, id, recording.status)) ??
       whyUnplayable(await movingRenditions(tx, id), recording.flags) ??
       (await whyNoMore(tx, engines, person, openedAt))
-    if (refusal !== undefined) return refusal
+    if (refusal !== undefined)
+      return refusal.code === 'not-playable-yet' && (await waitsForRoom(tx, id)) ? whyNoRoom() : refusal
     const viewing = newId<ViewingId>()
     const expiresAt = endAfter(engines, openedAt)
     const entry = await record(tx, clock, { ...act, detail: { viewing } })

@@ -2,6 +2,7 @@ import { type Insertable, sql } from 'kysely'
 import type { PersonId, RecordingId, RenditionId, ViewingId } from '../base/ids.ts'
 import { officerThen } from '../docks/assignments.ts'
 import type { Db, Tx } from '../engines/postgres.ts'
+import { noRoom } from '../engines/scratch.ts'
 import type { RenditionKind, ViewingsTable, WatchedRange } from '../engines/tables.ts'
 import type { Person } from '../people/person.ts'
 import { holdPerson } from '../people/queries.ts'
@@ -19,6 +20,12 @@ export const recordingToView = async (tx: Tx, person: Person, id: RecordingId) =
     .where('duplicateOf', 'is', null)
     .where(visibleTo(person))
     .executeTakeFirst()
+
+/** Whether a job that is to make the recording playable waits for room in the scratch folder. */
+export const waitsForRoom = async (tx: Tx, id: RecordingId): Promise<boolean> => {
+  const jobs = tx.selectFrom('jobs').select('id').where('state', '=', 'owed').where('said', 'like', `${noRoom}%`)
+  return (await jobs.where(sql`payload ->> 'recordingId'`, '=', id).executeTakeFirst()) !== undefined
+}
 
 /** Of these recordings, those that the person may see, and where their small pictures are. */
 export const thumbnailsOf = async (db: Db, person: Person, ids: RecordingId[]) =>

@@ -39,6 +39,14 @@ export const isComplete = ({ state, sha256: digest }: Pick<RenditionRow, 'state'
 export const isPlayable = (rendition: Omit<Moving, 'failure'>): boolean =>
   rendition.begun && (rendition.state === 'working' || isComplete(rendition))
 
+/** Why footage cannot be watched yet that waits for a disk, and so perhaps for a person. */
+export const whyNoRoom = (): Problem =>
+  new Problem(
+    'not-playable-yet',
+    'What can be watched of the footage is made as soon as the server has room to work on it. An administrator can free some.',
+    { retryAfter: 30 },
+  )
+
 /** Why none of a recording's renditions can be watched; undefined when one can. */
 export const whyUnplayable = (renditions: readonly Moving[], flags: readonly string[]): Problem | undefined => {
   if (renditions.some(isPlayable)) return undefined

@@ -11,7 +11,7 @@ import {
   storyboardWork,
 } from '../../src/renditions/commands.ts'
 import { isEnded, isWhole, piecesIn } from '../../src/renditions/pieces.ts'
-import { isQuick, kindsOf, type Plan, planFor } from '../../src/renditions/plan.ts'
+import { isQuick, kindsOf, type Plan, planFor, roomFor } from '../../src/renditions/plan.ts'
 import { box } from '../footage.ts'
 
 const video = (more: Partial<Track> = {}): Track => ({
@@ -28,6 +28,13 @@ const planOf = (...tracks: Track[]): Plan => {
   if (plan === undefined) throw new Error('there is nothing to show')
   return plan
 }
+
+test('a disk has room for an original once and for some pieces, and never needs it twice', () => {
+  const mib = 1024 * 1024
+  expect([roomFor({ size: 20 * mib }, false), roomFor({ size: 20 * mib }, true)]).toEqual([40 * mib, 20 * mib])
+  expect(roomFor({ size: 20_000 * mib }, false)).toBe(20_512 * mib)
+  expect(roomFor({ size: 20_000 * mib }, true)).toBe(512 * mib)
+})
 
 describe("an original's own picture is kept", () => {
   test.for<[string, Track, boolean]>([

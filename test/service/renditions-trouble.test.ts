@@ -8,18 +8,23 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import type { RecordingId } from '../../src/base/ids.ts'
 import type { Engines } from '../../src/engines/engines.ts'
 import { makeFfmpeg } from '../../src/engines/ffmpeg.ts'
+import { inTransaction } from '../../src/engines/postgres.ts'
 import { makeScratch } from '../../src/engines/scratch.ts'
 import { makeStore } from '../../src/engines/store.ts'
 import type { JobRow } from '../../src/engines/tables.ts'
 import { retryJob } from '../../src/jobs/actions.ts'
+import { owe } from '../../src/jobs/outbox.ts'
 import { runJob } from '../../src/jobs/run.ts'
 import { makeOwed, remakeRenditions, takeAndShow } from '../../src/renditions/actions.ts'
 import { playlistName } from '../../src/renditions/commands.ts'
 import type { Uploader } from '../../src/uploads/actions.ts'
+import { openViewing } from '../../src/viewings/opening.ts'
 import { handlers } from '../../workers/handlers.ts'
+import { someone } from '../catalogued.ts'
+import { recorded } from '../clipped.ts'
 import { type TestEngines, testEngines } from '../engines.ts'
 import { faultyStore, refuses } from '../faulty-store.ts'
-import { aDock, runOf, sendFile } from '../footsteps.ts'
+import { aDock, problemOf, runOf, sendFile } from '../footsteps.ts'
 import { ffmpeg, joined, shownOf } from '../shown.ts'
 
 let engines: TestEngines
@@ -187,13 +192,45 @@ test('a scratch disk without room uses up no attempt, and what is owed is made o
     failures: 0,
     said: expect.stringContaining('The receipt is signed; free space'),
   })
+  const asha = await someone(engines, ['investigator'])
+  const watch = async () => await problemOf(openViewing(engines, asha, recording, 'case 12/3456'))
+  expect(await watch()).toMatchObject({ code: 'not-playable-yet', detail: expect.stringContaining('has room') })
   await disk.grow()
   expect(await work(recording, 'take-into-custody', impatient)).toBe('done')
+  expect(await watch()).toBeUndefined()
   await disk.leaveOnly(mib)
   expect(await work(recording, 'make-renditions', impatient)).toBe('again')
   expect(await jobOf(recording, 'make-renditions')).toMatchObject({ state: 'owed', failures: 0 })
   await disk.grow()
   expect(await work(recording, 'make-renditions', impatient)).toBe('done')
+})
+
+test('a scratch disk that holds an original once is enough, and whoever would watch is told that there is no room yet', async ({
+  skip,
+}) => {
+  await using disk = await smallDisk()
+  if (disk === undefined) return skip('only root mounts a disk')
+  await ffmpeg(...source, '-t', '4', '-c:v', 'mjpeg', at('once.avi'))
+  // Nothing so large has to lie anywhere: what counts is what the catalogue says.
+  const size = 4096 * mib
+  const recording = await recorded(engines, at('once.avi'), size)
+  await inTransaction(engines.db, async (tx) => {
+    await owe(tx, engines.clock, 'make-renditions', { recordingId: recording }, { cause: null })
+  })
+  const asha = await someone(engines, ['investigator'])
+  const watch = async () => await problemOf(openViewing(engines, asha, recording, 'case 12/3456'))
+  expect(await watch()).toMatchObject({ code: 'not-playable-yet', detail: expect.stringContaining('is being made') })
+  const narrow = await working(disk.place, async () => undefined)
+  await disk.leaveOnly(size + 256 * mib)
+  expect(await work(recording, 'make-renditions', narrow)).toBe('again')
+  expect(await watch()).toMatchObject({
+    code: 'not-playable-yet',
+    detail: expect.stringMatching(/as soon as the server has room .* An administrator can free some\.$/),
+    retryAfter: 30,
+  })
+  await disk.leaveOnly(size + 640 * mib)
+  expect(await work(recording, 'make-renditions', narrow)).toBe('done')
+  expect(await watch()).toBeUndefined()
 })
 
 test('renditions whose job is given up are said to have failed, and are made when the job is tried again', async () => {
